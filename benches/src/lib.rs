@@ -1,0 +1,1 @@
+//! Criterion benches, each verified by the oracle.

@@ -1,0 +1,1 @@
+//! RNN, LSTM, GRU: layers and stacks through time, forward and backward, hand-derived.

@@ -1,0 +1,2 @@
+//! The gatemill command.
+fn main() {}

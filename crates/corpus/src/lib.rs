@@ -1,0 +1,1 @@
+//! Bytes on disk to lanes of token ids.

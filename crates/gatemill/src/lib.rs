@@ -1,0 +1,1 @@
+//! A fast, bit-reproducible CPU engine for recurrent networks: the library's face.

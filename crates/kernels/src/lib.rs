@@ -1,0 +1,1 @@
+//! SIMD kernels of recurrent networks: numbers in slices, numbers out.

@@ -1,0 +1,1 @@
+//! The trainer: model, loss, optimiser, the step, storage, checkpoints, sampling.

@@ -1,0 +1,1 @@
+//! Suites that look at Gatemill from outside.

@@ -1,0 +1,2 @@
+//! Every suite, from a bare machine.
+fn main() {}
