@@ -1,0 +1,11 @@
+//! One file per tier: the vector, the tile sizes, the k loops and the `#[target_feature]` entry points; nothing else.
+//!
+//! The only place that names an instruction set.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
+#[cfg(test)]
+pub(crate) mod model;
+pub(crate) mod portable;

@@ -1,0 +1,117 @@
+//! Sixteen f32 lanes, on every tier: one zmm, two ymm, or what `wide` makes of the build target.
+//!
+//! Every elementwise body in this crate is written once over this trait and inlined into one entry point per tier.
+//! The operations are the IEEE ones (add, mul, div, sqrt, fused multiply-add) and bit moves: no estimates. So the two
+//! FMA tiers give equal bits by construction; `portable` rounds `a*b+c` twice where the build target has no FMA and is
+//! outside that promise (`doc/numerics.md`).
+//!
+//! A value of a tier's type exists only where the tier was detected: `load`, `splat` and `splat_bits` are unsafe for
+//! that reason, and all else is safe because it starts from such a value.
+
+/// Sixteen f32 lanes.
+pub(crate) trait Vector: Copy {
+    /// The outcome of a comparison, lane by lane.
+    type Mask: Copy;
+
+    /// Sixteen consecutive floats.
+    ///
+    /// # Safety
+    /// - the tier's instructions are available;
+    /// - `p` is valid for reading 16 floats (no alignment asked).
+    unsafe fn load(p: *const f32) -> Self;
+    /// Sixteen times `x`.
+    ///
+    /// # Safety
+    /// - the tier's instructions are available.
+    unsafe fn splat(x: f32) -> Self;
+    /// Sixteen times the float with these bits.
+    ///
+    /// # Safety
+    /// - the tier's instructions are available.
+    #[inline(always)]
+    unsafe fn splat_bits(bits: u32) -> Self {
+        // SAFETY: the same obligation, passed on.
+        unsafe { Self::splat(f32::from_bits(bits)) }
+    }
+    /// Writes sixteen consecutive floats.
+    ///
+    /// # Safety
+    /// - `p` is valid for writing 16 floats (no alignment asked).
+    unsafe fn store(self, p: *mut f32);
+
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn div(self, other: Self) -> Self;
+    fn sqrt(self) -> Self;
+    /// `self * a + b`, rounded once on the FMA tiers.
+    fn mul_add(self, a: Self, b: Self) -> Self;
+    /// `b - self * a`, rounded once on the FMA tiers.
+    fn neg_mul_add(self, a: Self, b: Self) -> Self;
+    /// `self < other ? self : other`: the other operand where either is NaN (as minps does).
+    fn min(self, other: Self) -> Self;
+    /// `self > other ? self : other`: the other operand where either is NaN (as maxps does).
+    fn max(self, other: Self) -> Self;
+    /// Nearest integer, ties to even.
+    fn round(self) -> Self;
+    fn and(self, other: Self) -> Self;
+    fn or(self, other: Self) -> Self;
+    fn xor(self, other: Self) -> Self;
+    /// The bits as i32, added without a carry between lanes.
+    fn add_i32(self, other: Self) -> Self;
+    /// The bits as u32, shifted left by `N`.
+    fn shl_u32<const N: i32>(self) -> Self;
+    /// `self < other`; false where either is NaN.
+    fn lt(self, other: Self) -> Self::Mask;
+    /// `mask ? a : b`, lane by lane.
+    fn select(mask: Self::Mask, a: Self, b: Self) -> Self;
+
+    /// The lanes in order.
+    #[inline(always)]
+    fn to_array(self) -> [f32; 16] {
+        let mut out = [0.0; 16];
+        // SAFETY: `out` holds 16 floats.
+        unsafe { self.store(out.as_mut_ptr()) };
+        out
+    }
+    /// The sum of the lanes by a fixed tree: lane i + lane i+8, then +4, +2, +1.
+    #[inline(always)]
+    fn sum(self) -> f32 {
+        let mut a = self.to_array();
+        let mut width = 8;
+        while width > 0 {
+            let mut i = 0;
+            while i < width {
+                a[i] += a[i + width];
+                i += 1;
+            }
+            width /= 2;
+        }
+        a[0]
+    }
+    /// The largest lane; NaN lanes are passed over.
+    #[inline(always)]
+    fn max_lane(self) -> f32 {
+        let a = self.to_array();
+        let mut best = a[0];
+        let mut i = 1;
+        while i < 16 {
+            if a[i] > best || best.is_nan() {
+                best = a[i];
+            }
+            i += 1;
+        }
+        best
+    }
+    /// Results too small to be normal become zero: `(x + 2^-102) - 2^-102`.
+    ///
+    /// Below 2^-126 the sum rounds back to 2^-102 and leaves 0 (signed zeros become +0); from 2^-78 up nothing
+    /// changes; between, the value is rounded to a multiple of 2^-125. Two additions, which run beside the FMA ports:
+    /// a compare and mask would cost 20 cycles per sixteen unit-tokens.
+    #[inline(always)]
+    fn flush(self) -> Self {
+        // SAFETY: `self` exists, so the tier is available.
+        let tiny = unsafe { Self::splat_bits((127 - 102) << 23) };
+        self.add(tiny).sub(tiny)
+    }
+}
