@@ -1,1 +1,14 @@
-//! Who does what: the pool, lane blocks, tiles and the unit split with its barrier.
+//! Who does what: the pool, lane blocks, tiles, and the unit split with its barrier.
+//!
+//! Kernels are single-threaded and a cell works on the share it is given; the loops over workers stand here. Work is cut
+//! by the problem (lanes, panels, tiles), and no sum runs over workers, so bits do not depend on their number.
+
+mod pool; // the rayon pool, built by the caller
+
+mod lanes; // each worker takes lanes through the whole pass
+mod units; // a team shares the hidden units of every step
+
+mod tiles; // outputs cut at listed borders, each with one owner
+
+pub use pool::{Crew, CrewError};
+pub use units::Split;

@@ -1,5 +1,43 @@
 //! SIMD kernels of recurrent networks: numbers in slices, numbers out.
+//!
+//! | operation | equation | where |
+//! |---|---|---|
+//! | gates (forward) | `gates, c_t, h_t = cell(start[s] + x W_ih^T + h W_hh^T, c_{t-1})` | `op/gates.rs` |
+//! | readout | `softmax(h W^T + b)`, cross-entropy, gradient in place | `op/readout.rs` |
+//! | gate gradients | `dA = cell'(dh_t, dc_t, gates)`, in place | `op/gate_grad.rs` |
+//! | input gradient | `[dx_t, dh_{t-1}] = dA [W_ih, W_hh]` | `op/input_grad.rs` |
+//! | weight gradients | `dW = sum over tokens a^T dA`, symbol rows, biases | `op/weight_grad.rs` |
+//! | norms, shards | fixed blocks, fixed tree | `op/sum.rs` |
+//! | update | Adam, SGD; start rows and transposed weights after it | `op/update.rs`, `op/derive.rs` |
+//! | tanh, sigmoid, exp | bounds in `doc/numerics.md` | `math/` |
+//!
+//! Letters: T time steps, B lanes, I inputs, H hidden units, G gates, L layers, V vocabulary, S shards.
+//! Single-threaded; `crew` shares the work out. The only crate that names an instruction set, under `arch/`.
 
-mod arch;
-mod math;
-mod vector;
+mod isa; // which tiers this machine has
+mod vector; // sixteen lanes on every tier
+
+mod buffer; // owned, aligned memory
+mod pack; // where every weight lies
+mod view; // where every token lies, and who may touch it
+
+mod math; // tanh, sigmoid, exp
+mod random; // numbers as a function of where they are used
+mod tile; // the two k loops
+
+mod op; // the operations, in the order of the data flow
+
+mod arch; // one file per tier
+mod run; // operations on a claim: shapes checked, addresses resolved
+mod table; // entry points per tier, safe methods
+
+pub use buffer::{Buffer, OutOfMemory};
+pub use isa::{Isa, IsaError};
+pub use op::gates::Dropout;
+pub use op::sum::NORM_BLOCK;
+pub use op::update::Adam;
+pub use pack::{Cell, HeadLayout, LANES, LayerLayout, LayerShape, Layout, Panels, Weights};
+pub use random::{Purpose, philox, uniform};
+pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, Pass, ReadoutOp, WeightTile};
+pub use table::Kernels;
+pub use view::{BufId, Columns, Share, Space, Tokens, TokensMut, Workspace};

@@ -1,5 +1,6 @@
 //! Tier `avx2`: two ymm are the vector; tiles of 3 lanes x 4 ymm walk half a panel.
 
+use crate::tile::{ACC_STRIDE, MAX_ROWS, RowsCall, Tier, TokensCall, by_shape};
 use crate::vector::Vector;
 use core::arch::x86_64::*;
 
@@ -102,3 +103,124 @@ impl Vector for Avx2 {
         unsafe { Self(_mm256_blendv_ps(b.0, a.0, mask.0), _mm256_blendv_ps(b.1, a.1, mask.1)) }
     }
 }
+
+/// Whether the CPU has this tier's bundle and the system saves its registers.
+pub(crate) fn detected() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+}
+
+/// The tier's token; reached only through detection.
+pub(crate) struct Tiles;
+
+/// Half of a `rows` tile: eight columns of each of N vectors. The panel is walked once for each half.
+///
+/// # Safety
+/// - as [`Tier::rows`] with m = M, n = N; `half` is 0 or 1.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn rows_half<const M: usize, const N: usize>(
+    rows: &[*const f32; MAX_ROWS],
+    b: *const f32,
+    call: &RowsCall,
+    half: usize,
+) {
+    // SAFETY: every address is one that the caller vouched for.
+    unsafe {
+        let at = 8 * half;
+        let mut acc: [[__m256; N]; M] =
+            std::array::from_fn(|m| std::array::from_fn(|j| _mm256_loadu_ps(call.init[m].add(16 * j + at))));
+        let mut b = b.add(at);
+        let mut offset = 0;
+        for _ in 0..call.runs {
+            for k in 0..call.run_bytes / 4 {
+                let a: [__m256; M] = std::array::from_fn(|m| _mm256_broadcast_ss(&*rows[m].byte_add(offset).add(k)));
+                for j in 0..N {
+                    let w = _mm256_loadu_ps(b.add(16 * j));
+                    for m in 0..M {
+                        acc[m][j] = _mm256_fmadd_ps(a[m], w, acc[m][j]);
+                    }
+                }
+                b = b.add(16 * N);
+            }
+            offset += call.run_bytes + call.jump_bytes;
+        }
+        for (m, row) in acc.iter().enumerate() {
+            for (j, c) in row.iter().enumerate() {
+                _mm256_storeu_ps(call.acc.add(m * ACC_STRIDE + 16 * j + at), *c);
+            }
+        }
+    }
+}
+
+/// Half of a `tokens` tile.
+///
+/// # Safety
+/// - as [`Tier::tokens`] with m = M, n = N; `half` is 0 or 1.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn tokens_half<const M: usize, const N: usize>(call: &TokensCall, half: usize) {
+    // SAFETY: every address is one that the caller vouched for.
+    unsafe {
+        let at = 8 * half;
+        let mut acc: [[__m256; N]; M] = std::array::from_fn(|m| {
+            std::array::from_fn(|j| _mm256_loadu_ps(call.c.add((m * N + j) * 16 + at)))
+        });
+        for token in 0..call.tokens {
+            let b = call.b.byte_add(token * call.b_stride).add(at);
+            let row = call.a.byte_add(*call.index.add(token) as usize * call.a_stride);
+            let a: [__m256; M] = std::array::from_fn(|m| _mm256_broadcast_ss(&*row.add(m)));
+            for j in 0..N {
+                let w = _mm256_loadu_ps(b.add(16 * j));
+                for m in 0..M {
+                    acc[m][j] = _mm256_fmadd_ps(a[m], w, acc[m][j]);
+                }
+            }
+        }
+        for (m, row) in acc.iter().enumerate() {
+            for (j, c) in row.iter().enumerate() {
+                _mm256_storeu_ps(call.c.add((m * N + j) * 16 + at), *c);
+            }
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn rows_both<V, const M: usize, const N: usize>(
+    rows: &[*const f32; MAX_ROWS],
+    b: *const f32,
+    call: &mut RowsCall,
+) {
+    // SAFETY: the caller's obligations.
+    unsafe {
+        rows_half::<M, N>(rows, b, call, 0);
+        rows_half::<M, N>(rows, b, call, 1);
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn tokens_both<V, const M: usize, const N: usize>(call: &TokensCall) {
+    // SAFETY: the caller's obligations.
+    unsafe {
+        tokens_half::<M, N>(call, 0);
+        tokens_half::<M, N>(call, 1);
+    }
+}
+
+impl Tier for Tiles {
+    type V = Avx2;
+    const ROWS: [usize; 4] = [6, 5, 4, 3];
+    const TOKEN_ROWS: [usize; 4] = [6, 5, 4, 3];
+
+    #[inline(always)]
+    unsafe fn rows(n: usize, m: usize, rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {
+        // SAFETY: the caller's obligations.
+        unsafe {
+            by_shape!(n, m, rows_both::<Avx2>(rows, b, call), [1: 1 2 3 4 5 6; 2: 1 2 3 4 5; 3: 1 2 3 4; 4: 1 2 3])
+        }
+    }
+    #[inline(always)]
+    unsafe fn tokens(n: usize, m: usize, call: &TokensCall) {
+        // SAFETY: the caller's obligations.
+        unsafe { by_shape!(n, m, tokens_both::<Avx2>(call), [1: 1 2 3 4 5 6; 2: 1 2 3 4 5; 3: 1 2 3 4; 4: 1 2 3]) }
+    }
+}
+
+crate::table::entries!("avx2,fma", Tiles);

@@ -1,5 +1,6 @@
 //! Tier `avx512`: one zmm is the vector; tiles of 7 lanes x 4 zmm.
 
+use crate::tile::{MAX_ROWS, RowsCall, Tier, TokensCall};
 use crate::vector::Vector;
 use core::arch::x86_64::*;
 
@@ -97,3 +98,211 @@ impl Vector for Avx512 {
         Self(unsafe { _mm512_mask_blend_ps(mask, b.0, a.0) })
     }
 }
+
+/// Whether the CPU has this tier's bundle and the system saves its registers.
+pub(crate) fn detected() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && super::avx2::detected()
+}
+
+/// The tier's token; reached only through detection.
+pub(crate) struct Tiles;
+
+// The k loops are written in assembly because LLVM never emits a broadcast operand where the broadcast is used more
+// than once, and then runs out of registers: 7 rows x 4 zmm need 28 accumulators and 4 weights, all 32. A broadcast
+// operand costs no load slot of its own on Zen 4 (doc/performance.md). The cross-check is `tile::rows_generic`.
+
+/// `zmm{acc} += zmm{w} * broadcast [{row} + {k}]` for each (acc, w).
+macro_rules! fma_rows {
+    ($row:ident: $($a:literal $w:literal),+) => {
+        concat!($("vfmadd231ps zmm", $a, ", zmm", $w, ", dword ptr [{", stringify!($row), "} + {k}]{{1to16}}\n"),+)
+    };
+}
+macro_rules! load_acc {
+    ($i:literal: $($a:literal $j:literal),+) => {
+        concat!("mov {p}, qword ptr [{c} + 8*", $i, "]\n",
+            $("vmovups zmm", $a, ", zmmword ptr [{p} + 64*", $j, "]\n"),+)
+    };
+}
+macro_rules! store_acc {
+    ($i:literal: $($a:literal $j:literal),+) => {
+        concat!($("vmovups zmmword ptr [{p} + 256*", $i, " + 64*", $j, "], zmm", $a, "\n"),+)
+    };
+}
+
+/// One `rows` loop: N vectors (weights in the registers named) and the rows listed with their accumulators.
+macro_rules! rows_loop {
+    ($name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
+        #[target_feature(enable = "avx512f")]
+        unsafe fn $name(rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {
+            // SAFETY: reads rows, init and b, writes acc and `call.runs`: all vouched for by the caller.
+            unsafe {
+                core::arch::asm!(
+                    $(load_acc!($i: $($a $j),+),)+
+                    "xor {k:e}, {k:e}",
+                    "2:",
+                    "mov {end}, qword ptr [{c} + 80]",
+                    "add {end}, {k}",
+                    "3:",
+                    $(concat!("vmovups zmm", $w, ", zmmword ptr [{b} + 64*", $wj, "]"),)+
+                    $(fma_rows!($row: $($a $aw),+),)+
+                    concat!("add {b}, 64*", $n),
+                    "add {k}, 4",
+                    "cmp {k}, {end}",
+                    "jne 3b",
+                    "add {k}, qword ptr [{c} + 88]",
+                    "dec qword ptr [{c} + 72]",
+                    "jnz 2b",
+                    "mov {p}, qword ptr [{c} + 64]",
+                    $(store_acc!($i: $($a $j),+),)+
+                    $($row = in(reg) rows[$i],)+
+                    c = in(reg) call as *mut RowsCall,
+                    b = inout(reg) b => _,
+                    k = out(reg) _,
+                    end = out(reg) _,
+                    p = out(reg) _,
+                    out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
+                    out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
+                    out("zmm12") _, out("zmm13") _, out("zmm14") _, out("zmm15") _, out("zmm16") _, out("zmm17") _,
+                    out("zmm18") _, out("zmm19") _, out("zmm20") _, out("zmm21") _, out("zmm22") _, out("zmm23") _,
+                    out("zmm24") _, out("zmm25") _, out("zmm26") _, out("zmm27") _, out("zmm28") _, out("zmm29") _,
+                    out("zmm30") _, out("zmm31") _,
+                    options(nostack),
+                );
+            }
+        }
+    };
+}
+
+macro_rules! fma_tokens {
+    ($i:literal: $($a:literal $w:literal),+) => {
+        concat!($("vfmadd231ps zmm", $a, ", zmm", $w, ", dword ptr [{p} + 4*", $i, "]{{1to16}}\n"),+)
+    };
+}
+macro_rules! load_c {
+    ($n:literal $i:literal: $($a:literal $j:literal),+) => {
+        concat!($("vmovups zmm", $a, ", zmmword ptr [{c} + 64*", $n, "*", $i, " + 64*", $j, "]\n"),+)
+    };
+}
+macro_rules! store_c {
+    ($n:literal $i:literal: $($a:literal $j:literal),+) => {
+        concat!($("vmovups zmmword ptr [{c} + 64*", $n, "*", $i, " + 64*", $j, "], zmm", $a, "\n"),+)
+    };
+}
+
+/// One `tokens` loop.
+macro_rules! tokens_loop {
+    ($name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
+        #[target_feature(enable = "avx512f")]
+        unsafe fn $name(call: &TokensCall) {
+            // SAFETY: reads index, a and b, writes c: all vouched for by the caller.
+            unsafe {
+                core::arch::asm!(
+                    $(load_c!($n $i: $($a $j),+),)+
+                    "2:",
+                    "mov {p:e}, dword ptr [{index}]",
+                    "imul {p}, {sa}",
+                    "add {p}, {a}",
+                    $(concat!("vmovups zmm", $w, ", zmmword ptr [{b} + 64*", $wj, "]"),)+
+                    $(fma_tokens!($i: $($a $aw),+),)+
+                    "add {index}, 4",
+                    "add {b}, {sb}",
+                    "dec {n}",
+                    "jnz 2b",
+                    $(store_c!($n $i: $($a $j),+),)+
+                    index = inout(reg) call.index => _,
+                    a = in(reg) call.a,
+                    sa = in(reg) call.a_stride,
+                    b = inout(reg) call.b => _,
+                    sb = in(reg) call.b_stride,
+                    n = inout(reg) call.tokens => _,
+                    c = in(reg) call.c,
+                    p = out(reg) _,
+                    out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
+                    out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
+                    out("zmm12") _, out("zmm13") _, out("zmm14") _, out("zmm15") _, out("zmm16") _, out("zmm17") _,
+                    out("zmm18") _, out("zmm19") _, out("zmm20") _, out("zmm21") _, out("zmm22") _, out("zmm23") _,
+                    out("zmm24") _, out("zmm25") _, out("zmm26") _, out("zmm27") _, out("zmm28") _, out("zmm29") _,
+                    out("zmm30") _, out("zmm31") _,
+                    options(nostack),
+                );
+            }
+        }
+    };
+}
+
+/// Stamps one kind of loop for every number of rows.
+macro_rules! stamp {
+    ($kind:ident, 4, $($name:ident)+) => { stamp!(@ $kind, 4, [28 0, 29 1, 30 2, 31 3], [$($name)+], [],
+        r0 0 [0 28 0, 1 29 1, 2 30 2, 3 31 3]; r1 1 [4 28 0, 5 29 1, 6 30 2, 7 31 3];
+        r2 2 [8 28 0, 9 29 1, 10 30 2, 11 31 3]; r3 3 [12 28 0, 13 29 1, 14 30 2, 15 31 3];
+        r4 4 [16 28 0, 17 29 1, 18 30 2, 19 31 3]; r5 5 [20 28 0, 21 29 1, 22 30 2, 23 31 3];
+        r6 6 [24 28 0, 25 29 1, 26 30 2, 27 31 3]); };
+    ($kind:ident, 3, $($name:ident)+) => { stamp!(@ $kind, 3, [28 0, 29 1, 30 2], [$($name)+], [],
+        r0 0 [0 28 0, 1 29 1, 2 30 2]; r1 1 [3 28 0, 4 29 1, 5 30 2]; r2 2 [6 28 0, 7 29 1, 8 30 2];
+        r3 3 [9 28 0, 10 29 1, 11 30 2]; r4 4 [12 28 0, 13 29 1, 14 30 2]; r5 5 [15 28 0, 16 29 1, 17 30 2];
+        r6 6 [18 28 0, 19 29 1, 20 30 2]; r7 7 [21 28 0, 22 29 1, 23 30 2]); };
+    ($kind:ident, 2, $($name:ident)+) => { stamp!(@ $kind, 2, [28 0, 29 1], [$($name)+], [],
+        r0 0 [0 28 0, 1 29 1]; r1 1 [2 28 0, 3 29 1]; r2 2 [4 28 0, 5 29 1]; r3 3 [6 28 0, 7 29 1];
+        r4 4 [8 28 0, 9 29 1]; r5 5 [10 28 0, 11 29 1]; r6 6 [12 28 0, 13 29 1]; r7 7 [14 28 0, 15 29 1]); };
+    ($kind:ident, 1, $($name:ident)+) => { stamp!(@ $kind, 1, [28 0], [$($name)+], [],
+        r0 0 [0 28 0]; r1 1 [1 28 0]; r2 2 [2 28 0]; r3 3 [3 28 0]; r4 4 [4 28 0]; r5 5 [5 28 0]; r6 6 [6 28 0];
+        r7 7 [7 28 0]); };
+    (@ $kind:ident, $n:tt, $w:tt, [], $done:tt, $($rest:tt)*) => {};
+    (@ $kind:ident, $n:tt, $w:tt, [$name:ident $($names:ident)*], [], $row:ident $i:literal $acc:tt $(; $($rest:tt)*)?) => {
+        $kind!($name, $n, $w, $row $i $acc);
+        stamp!(@ $kind, $n, $w, [$($names)*], [$row $i $acc], $($($rest)*)?);
+    };
+    (@ $kind:ident, $n:tt, $w:tt, [$name:ident $($names:ident)*], [$($done:tt)+], $row:ident $i:literal $acc:tt $(; $($rest:tt)*)?) => {
+        $kind!($name, $n, $w, $($done)+; $row $i $acc);
+        stamp!(@ $kind, $n, $w, [$($names)*], [$($done)+; $row $i $acc], $($($rest)*)?);
+    };
+}
+
+stamp!(rows_loop, 4, rows_1x4 rows_2x4 rows_3x4 rows_4x4 rows_5x4 rows_6x4 rows_7x4);
+stamp!(rows_loop, 3, rows_1x3 rows_2x3 rows_3x3 rows_4x3 rows_5x3 rows_6x3 rows_7x3 rows_8x3);
+stamp!(rows_loop, 2, rows_1x2 rows_2x2 rows_3x2 rows_4x2 rows_5x2 rows_6x2 rows_7x2 rows_8x2);
+stamp!(rows_loop, 1, rows_1x1 rows_2x1 rows_3x1 rows_4x1 rows_5x1 rows_6x1 rows_7x1 rows_8x1);
+stamp!(tokens_loop, 4, tokens_1x4 tokens_2x4 tokens_3x4 tokens_4x4 tokens_5x4 tokens_6x4 tokens_7x4);
+stamp!(tokens_loop, 3, tokens_1x3 tokens_2x3 tokens_3x3 tokens_4x3 tokens_5x3 tokens_6x3 tokens_7x3 tokens_8x3);
+stamp!(tokens_loop, 2, tokens_1x2 tokens_2x2 tokens_3x2 tokens_4x2 tokens_5x2 tokens_6x2 tokens_7x2 tokens_8x2);
+stamp!(tokens_loop, 1, tokens_1x1 tokens_2x1 tokens_3x1 tokens_4x1 tokens_5x1 tokens_6x1 tokens_7x1 tokens_8x1);
+
+type RowsLoop = unsafe fn(&[*const f32; MAX_ROWS], *const f32, &mut RowsCall);
+type TokensLoop = unsafe fn(&TokensCall);
+
+/// By n - 1, then m - 1.
+static ROWS: [&[RowsLoop]; 4] = [
+    &[rows_1x1, rows_2x1, rows_3x1, rows_4x1, rows_5x1, rows_6x1, rows_7x1, rows_8x1],
+    &[rows_1x2, rows_2x2, rows_3x2, rows_4x2, rows_5x2, rows_6x2, rows_7x2, rows_8x2],
+    &[rows_1x3, rows_2x3, rows_3x3, rows_4x3, rows_5x3, rows_6x3, rows_7x3, rows_8x3],
+    &[rows_1x4, rows_2x4, rows_3x4, rows_4x4, rows_5x4, rows_6x4, rows_7x4],
+];
+static TOKENS: [&[TokensLoop]; 4] = [
+    &[tokens_1x1, tokens_2x1, tokens_3x1, tokens_4x1, tokens_5x1, tokens_6x1, tokens_7x1, tokens_8x1],
+    &[tokens_1x2, tokens_2x2, tokens_3x2, tokens_4x2, tokens_5x2, tokens_6x2, tokens_7x2, tokens_8x2],
+    &[tokens_1x3, tokens_2x3, tokens_3x3, tokens_4x3, tokens_5x3, tokens_6x3, tokens_7x3, tokens_8x3],
+    &[tokens_1x4, tokens_2x4, tokens_3x4, tokens_4x4, tokens_5x4, tokens_6x4, tokens_7x4],
+];
+
+impl Tier for Tiles {
+    type V = Avx512;
+    const ROWS: [usize; 4] = [8, 8, 8, 7];
+    const TOKEN_ROWS: [usize; 4] = [8, 8, 8, 7];
+
+    #[inline(always)]
+    unsafe fn rows(n: usize, m: usize, rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {
+        // SAFETY: the caller's obligations; the table's bounds are checked.
+        unsafe { ROWS[n - 1][m - 1](rows, b, call) }
+    }
+    #[inline(always)]
+    unsafe fn tokens(n: usize, m: usize, call: &TokensCall) {
+        // SAFETY: as above.
+        unsafe { TOKENS[n - 1][m - 1](call) }
+    }
+}
+
+crate::table::entries!("avx512f,avx512dq,avx512bw,avx512vl,avx2,fma", Tiles);

@@ -1,7 +1,8 @@
 //! Tier `portable`: `wide::f32x16`, whose instructions are those of the build target.
 
+use crate::tile::{ACC_STRIDE, MAX_ROWS, RowsCall, Tier, TokensCall, by_shape, rows_generic};
 use crate::vector::Vector;
-use wide::{CmpLt, f32x16, i32x16, u32x16};
+use wide::{f32x16, i32x16, u32x16};
 
 /// Sixteen floats as `wide` holds them.
 #[derive(Clone, Copy)]
@@ -100,3 +101,61 @@ impl Vector for Portable {
         Self(mask.bitselect(a.0, b.0))
     }
 }
+
+/// The tier's token.
+pub(crate) struct Tiles;
+
+impl Tier for Tiles {
+    type V = Portable;
+    const ROWS: [usize; 4] = [4, 4, 4, 4];
+    const TOKEN_ROWS: [usize; 4] = [8, 8, 8, 8];
+
+    #[inline(always)]
+    unsafe fn rows(n: usize, m: usize, rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {
+        // SAFETY: the caller's obligations.
+        unsafe {
+            by_shape!(n, m, rows_generic::<Portable>(rows, b, call), [1: 1 2 3 4; 2: 1 2 3 4; 3: 1 2 3 4; 4: 1 2 3 4])
+        }
+    }
+
+    /// Dense inputs and the readout: `matrixmultiply`. One run of k, rows apart by the same stride.
+    unsafe fn strided_rows(n: usize, m: usize, rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {
+        let k = call.run_bytes / 4;
+        let stride = if m > 1 { (rows[1] as isize - rows[0] as isize) / 4 } else { k as isize };
+        // SAFETY: the caller's obligations; init is copied to acc first, then acc += a b.
+        unsafe {
+            for (i, init) in call.init.iter().enumerate().take(m) {
+                std::ptr::copy(*init, call.acc.add(i * ACC_STRIDE), n * 16);
+            }
+            let (acc, columns) = (call.acc, n * 16);
+            matrixmultiply::sgemm(
+                m, k, columns, 1.0, rows[0], stride, 1, b, columns as isize, 1, 1.0, acc, ACC_STRIDE as isize, 1,
+            );
+        }
+    }
+
+    /// Weight gradients: `matrixmultiply` on every stretch of tokens whose rows follow one another.
+    unsafe fn tokens(n: usize, m: usize, call: &TokensCall) {
+        let columns = n * 16;
+        let mut begin = 0;
+        while begin < call.tokens {
+            // SAFETY: the caller's obligations; `end` never passes the last token.
+            unsafe {
+                let first = *call.index.add(begin) as usize;
+                let mut end = begin + 1;
+                while end < call.tokens && *call.index.add(end) as usize == first + end - begin {
+                    end += 1;
+                }
+                let a = call.a.byte_add(first * call.a_stride);
+                let b = call.b.byte_add(begin * call.b_stride);
+                let (sa, sb) = ((call.a_stride / 4) as isize, (call.b_stride / 4) as isize);
+                matrixmultiply::sgemm(
+                    m, end - begin, columns, 1.0, a, 1, sa, b, sb, 1, 1.0, call.c, columns as isize, 1,
+                );
+                begin = end;
+            }
+        }
+    }
+}
+
+crate::table::entries!(Tiles);

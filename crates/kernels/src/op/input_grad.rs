@@ -1,0 +1,145 @@
+//! Backward, GEMM: `dh_{t-1} = [z * dh_t +] dA W_hh` and `dx_t = dA W_ih`, from the gate gradients dA.
+//!
+//! dA lies `[panel][token][n*16]`, so k runs over a panel's columns, then jumps to the next panel. A GRU's x part reads
+//! slots (n, r, z), its h part (r, z, n_h). Before a reset dh_{t-1} is zero: that state was not used.
+
+use crate::pack::{Cell, LANES, LayerLayout, Panels, Weights};
+use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::vector::Vector;
+use crate::view::{At, Tokens};
+use std::ops::Range;
+
+use super::gates::Dropout;
+
+/// The resolved operation.
+pub(crate) struct InputGrad<'a> {
+    pub(crate) layout: &'a LayerLayout,
+    pub(crate) weights: Weights<'a>,
+    pub(crate) gates: At,
+    /// By lane: dh_{t-1}.
+    pub(crate) d_h: At,
+    /// By row: dx_t, where it is wanted, with the layer below and the dropout that stood between.
+    pub(crate) d_x: Option<(At, Option<(usize, Dropout)>)>,
+    pub(crate) tokens: &'a Tokens,
+    pub(crate) t: usize,
+    pub(crate) lanes: Range<usize>,
+    pub(crate) d_h_panels: Range<usize>,
+    pub(crate) d_x_panels: Range<usize>,
+}
+
+/// A product of the gate gradients of m lanes with a transposed panel: k over all packed columns, ascending.
+///
+/// # Safety
+/// - as [`super::gates::forward`]; `b` is the panel's first row; `init` is set.
+#[inline(always)]
+unsafe fn product<T: Tier>(
+    g: &InputGrad<'_>,
+    slot: usize,
+    n: usize,
+    (token, m): (usize, usize),
+    b: *const f32,
+    call: &mut RowsCall,
+) {
+    let packed = g.layout.shape.panels();
+    let slots: Panels = g.layout.shape.slots();
+    let whole = packed.vectors() / packed.per_panel();
+    let rest = packed.vectors() % packed.per_panel();
+    // SAFETY: the caller's; the last panel of an RNN may be narrower and is a run of its own.
+    unsafe {
+        let rows_at = |p: usize| {
+            let mut rows = [std::ptr::null::<f32>(); MAX_ROWS];
+            for (i, row) in rows.iter_mut().enumerate().take(m) {
+                *row = g.gates.panel(p, token + i).add(slot * LANES);
+            }
+            rows
+        };
+        call.run_bytes = 4 * LANES * packed.per_panel();
+        call.jump_bytes = 4 * g.gates.panel_stride() - call.run_bytes;
+        call.runs = whole;
+        if whole > 0 {
+            T::rows(n, m, &rows_at(0), b, call);
+            for i in 0..m {
+                call.init[i] = call.acc.add(i * ACC_STRIDE);
+            }
+        }
+        if rest > 0 {
+            debug_assert_eq!(packed, slots);
+            call.runs = 1;
+            call.run_bytes = 4 * LANES * rest;
+            call.jump_bytes = 0;
+            T::rows(n, m, &rows_at(whole), b.add(whole * packed.per_panel() * LANES * n * LANES), call);
+        }
+    }
+}
+
+/// # Safety
+/// - as [`super::gates::forward`].
+#[inline(always)]
+pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
+    let shape = &g.layout.shape;
+    let k = shape.panels().vectors() * LANES;
+    let zeros = [0.0f32; 4 * LANES];
+    let mut acc = Acc::new();
+    let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
+    let call = || RowsCall {
+        init: [zeros.as_ptr(); MAX_ROWS],
+        acc: acc_at,
+        runs: 1,
+        run_bytes: 0,
+        jump_bytes: 0,
+    };
+    let t_hh = g.weights.transposed[g.layout.t_hh.clone()].as_ptr();
+    let d_h = shape.d_h_panels();
+    for q in g.d_h_panels.clone() {
+        let n = d_h.width(q);
+        for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
+            let lane = g.lanes.start + first;
+            let token = g.tokens.token(g.t, lane);
+            // SAFETY: rows and panels are in range by the caller's promise.
+            unsafe {
+                let mut call = call();
+                if shape.cell == Cell::Gru {
+                    for i in 0..m {
+                        call.init[i] = g.d_h.panel(d_h.first(q), lane + i);
+                    }
+                }
+                let slot = usize::from(shape.cell == Cell::Gru);
+                product::<T>(g, slot, n, (token, m), t_hh.add(d_h.offset(q, k)), &mut call);
+                for i in 0..m {
+                    let carried = g.tokens.prev_rows()[token + i] != 0;
+                    for j in 0..n {
+                        let from = acc_at.add(i * ACC_STRIDE + j * LANES);
+                        let d = if carried { T::V::load(from) } else { T::V::splat(0.0) };
+                        d.store(g.d_h.panel(d_h.first(q) + j, lane + i));
+                    }
+                }
+            }
+        }
+    }
+    let Some((d_x_at, dropout)) = &g.d_x else { return };
+    let t_ih = g.weights.transposed[g.layout.t_ih.clone()].as_ptr();
+    let d_x = shape.d_x_panels();
+    for q in g.d_x_panels.clone() {
+        let n = d_x.width(q);
+        for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
+            let lane = g.lanes.start + first;
+            let token = g.tokens.token(g.t, lane);
+            // SAFETY: as above.
+            unsafe {
+                let mut call = call();
+                product::<T>(g, 0, n, (token, m), t_ih.add(d_x.offset(q, k)), &mut call);
+                for i in 0..m {
+                    for j in 0..n {
+                        let vector = d_x.first(q) + j;
+                        let mut d = T::V::load(acc_at.add(i * ACC_STRIDE + j * LANES));
+                        if let Some((below, dropout)) = dropout {
+                            let mask = dropout.mask(*below, g.t, lane + i, vector);
+                            d = d.mul(T::V::load(mask.as_ptr()));
+                        }
+                        d.store(d_x_at.panel(vector, g.tokens.row(token + i)));
+                    }
+                }
+            }
+        }
+    }
+}

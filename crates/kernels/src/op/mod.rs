@@ -1,0 +1,17 @@
+//! The operations, in the order of the data flow; forward and backward beside each other.
+
+pub(crate) mod gates; // forward: pre-activations in registers, then gates, c_t, h_t
+
+pub(crate) mod readout; // logits, softmax, cross-entropy; the gradient to h
+
+pub(crate) mod gate_grad; // backward: gates become their gradients, in place
+
+pub(crate) mod input_grad; // [dx_t | dh_{t-1}]
+
+pub(crate) mod weight_grad; // one tile over all tokens; symbol rows; biases
+
+pub(crate) mod sum; // fixed-order sums: norms, shards
+
+pub(crate) mod update; // Adam, SGD
+
+pub(crate) mod derive; // start rows, transposed weights

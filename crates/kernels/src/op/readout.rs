@@ -1,0 +1,175 @@
+//! The readout: `logits = h W^T + b`, softmax, cross-entropy, and the gradient in the logits' place; then back to h.
+//!
+//! ```text
+//! nats[t, b]   = log(sum exp(logits - max)) + max - logits[target]
+//! d_logits     = (softmax - onehot(target)) * scale          scale = 1 / counted targets
+//! d_y[t, b]    = d_logits W
+//! ```
+//!
+//! The sum of exponentials runs over vectors in order, then over the lanes by the fixed tree. A target that the
+//! vocabulary lacks is left out: no loss, no gradient. Source: lecture L3.
+
+use crate::math::exp;
+use crate::pack::{HeadLayout, LANES, Weights};
+use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::vector::Vector;
+use crate::view::{At, Tokens};
+use std::ops::Range;
+
+/// The resolved forward operation.
+pub(crate) struct Readout<'a> {
+    pub(crate) head: &'a HeadLayout,
+    pub(crate) weights: Weights<'a>,
+    /// By row: the top layer's (dropped) output.
+    pub(crate) h: At,
+    /// By token: logits, then their gradient.
+    pub(crate) logits: At,
+    /// By token: the loss, where there are targets.
+    pub(crate) loss: Option<Loss<'a>>,
+    pub(crate) tokens: &'a Tokens,
+    pub(crate) t: usize,
+    pub(crate) lanes: Range<usize>,
+}
+
+/// What the loss needs.
+pub(crate) struct Loss<'a> {
+    pub(crate) targets: &'a [u32],
+    /// By token.
+    pub(crate) nats: At,
+    /// 1 / counted targets.
+    pub(crate) scale: f32,
+}
+
+/// # Safety
+/// - as [`super::gates::forward`].
+#[inline(always)]
+pub(crate) unsafe fn readout<T: Tier>(r: &Readout<'_>) {
+    let panels = r.head.panels();
+    let w = r.weights.params[r.head.w.clone()].as_ptr();
+    let bias = r.weights.params[r.head.b.clone()].as_ptr();
+    let mut acc = Acc::new();
+    let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
+    for p in 0..panels.count() {
+        let n = panels.width(p);
+        for (first, m) in tiles(r.lanes.len(), T::ROWS[n - 1]) {
+            let token = r.tokens.token(r.t, r.lanes.start + first);
+            // SAFETY: rows and panels are in range by the caller's promise.
+            unsafe {
+                let mut rows = [std::ptr::null::<f32>(); MAX_ROWS];
+                for (i, row) in rows.iter_mut().enumerate().take(m) {
+                    *row = r.h.panel(0, r.tokens.row(token + i));
+                }
+                let mut call = RowsCall {
+                    init: [bias.add(panels.first(p) * LANES); MAX_ROWS],
+                    acc: acc_at,
+                    runs: 1,
+                    run_bytes: 4 * r.head.k_h(),
+                    jump_bytes: 0,
+                };
+                T::strided_rows(n, m, &rows, w.add(panels.offset(p, r.head.k_h())), &mut call);
+                for i in 0..m {
+                    for j in 0..n {
+                        let v = T::V::load(acc_at.add(i * ACC_STRIDE + j * LANES));
+                        v.store(r.logits.panel(panels.first(p) + j, token + i));
+                    }
+                }
+            }
+        }
+    }
+    let Some(loss) = &r.loss else { return };
+    for lane in r.lanes.clone() {
+        let token = r.tokens.token(r.t, lane);
+        // SAFETY: the token's row holds the padded vocabulary; its nats are the worker's own.
+        unsafe {
+            let row = std::slice::from_raw_parts_mut(r.logits.panel(0, token), panels.vectors() * LANES);
+            *loss.nats.panel(0, token) = cross_entropy::<T::V>(row, r.head.vocab, loss.targets[token], loss.scale);
+        }
+    }
+}
+
+/// Nats of one token; its logits become their gradient. `row` is padded to vectors; padding becomes zero.
+#[inline(always)]
+unsafe fn cross_entropy<V: Vector>(row: &mut [f32], vocab: usize, target: u32, scale: f32) -> f32 {
+    let target = target as usize;
+    if target >= vocab {
+        row.fill(0.0);
+        return 0.0;
+    }
+    row[vocab..].fill(f32::NEG_INFINITY);
+    // SAFETY: rows are whole vectors; the tier is available.
+    unsafe {
+        let mut top = V::load(row.as_ptr());
+        for v in row.chunks_exact(LANES) {
+            top = V::load(v.as_ptr()).max(top);
+        }
+        let max = top.max_lane();
+        let at_target = row[target] - max;
+        let max = V::splat(max);
+        let mut sum = V::splat(0.0);
+        for v in row.chunks_exact_mut(LANES) {
+            let e = exp(V::load(v.as_ptr()).sub(max));
+            e.store(v.as_mut_ptr());
+            sum = sum.add(e);
+        }
+        let sum = sum.sum();
+        let share = V::splat(scale / sum);
+        for v in row.chunks_exact_mut(LANES) {
+            V::load(v.as_ptr()).mul(share).flush().store(v.as_mut_ptr());
+        }
+        row[target] -= scale;
+        (libm::log(f64::from(sum)) - f64::from(at_target)) as f32
+    }
+}
+
+/// The resolved backward operation.
+pub(crate) struct HeadGrad<'a> {
+    pub(crate) head: &'a HeadLayout,
+    pub(crate) weights: Weights<'a>,
+    /// By token: the logits' gradient.
+    pub(crate) d_logits: At,
+    /// By row: the gradient to h.
+    pub(crate) d_y: At,
+    pub(crate) tokens: &'a Tokens,
+    pub(crate) t: usize,
+    pub(crate) lanes: Range<usize>,
+    pub(crate) panels: Range<usize>,
+}
+
+/// # Safety
+/// - as [`super::gates::forward`].
+#[inline(always)]
+pub(crate) unsafe fn head_grad<T: Tier>(g: &HeadGrad<'_>) {
+    let k = g.head.panels().vectors() * LANES;
+    let panels = g.head.d_h_panels();
+    let w = g.weights.transposed[g.head.t.clone()].as_ptr();
+    let zeros = [0.0f32; 4 * LANES];
+    let mut acc = Acc::new();
+    let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
+    for q in g.panels.clone() {
+        let n = panels.width(q);
+        for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
+            let token = g.tokens.token(g.t, g.lanes.start + first);
+            // SAFETY: rows and panels are in range by the caller's promise.
+            unsafe {
+                let mut rows = [std::ptr::null::<f32>(); MAX_ROWS];
+                for (i, row) in rows.iter_mut().enumerate().take(m) {
+                    *row = g.d_logits.panel(0, token + i);
+                }
+                let mut call = RowsCall {
+                    init: [zeros.as_ptr(); MAX_ROWS],
+                    acc: acc_at,
+                    runs: 1,
+                    run_bytes: 4 * k,
+                    jump_bytes: 0,
+                };
+                T::strided_rows(n, m, &rows, w.add(panels.offset(q, k)), &mut call);
+                for i in 0..m {
+                    for j in 0..n {
+                        let v = T::V::load(acc_at.add(i * ACC_STRIDE + j * LANES));
+                        v.store(g.d_y.panel(panels.first(q) + j, g.tokens.row(token + i)));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Weight gradients over all tokens of a chunk, tile by tile: `dW += a[row(token)]^T d[token]`, tokens ascending.
+//!
+//! ```text
+//! for each block of tokens:           (its d rows stay in L1, its a rows in L2)
+//!   for each tile of up to 7 rows of dW:
+//!     dW tile += sum over the block    (stored and loaded again: bit-neutral)
+//! ```
+//!
+//! A tile of dW has one owner and takes its tokens in order, so nothing is added up over threads. With shards, a call
+//! covers the lanes of one shard. Symbol rows and biases are sums of d rows in the same order.
+
+use crate::pack::LANES;
+use crate::tile::{Tier, TokensCall, tiles};
+use crate::vector::Vector;
+use crate::view::{At, Tokens};
+use std::ops::Range;
+
+/// Tokens of a block: 128 x 256 B of d is L1; doc/performance.md has the sweep.
+const BLOCK: usize = 128;
+
+/// The d rows of some columns: panel p of a panelled buffer, or part of a row-major one.
+#[derive(Clone, Copy)]
+pub(crate) struct Columns {
+    /// Column 0 of token 0.
+    pub(crate) base: *const f32,
+    /// Bytes from token to token.
+    pub(crate) stride: usize,
+    /// Vectors, one to four.
+    pub(crate) n: usize,
+}
+
+/// The resolved operation.
+pub(crate) struct WeightGrad<'a> {
+    pub(crate) a: At,
+    /// First column of a: row 0 of the tile.
+    pub(crate) column: usize,
+    /// Row of a of each token.
+    pub(crate) index: &'a [u32],
+    pub(crate) d: Columns,
+    pub(crate) tokens: &'a Tokens,
+    pub(crate) lanes: Range<usize>,
+}
+
+/// Calls `f(first token, count)` for every stretch of tokens of these lanes, in order, in pieces of at most `most`.
+#[inline(always)]
+fn stretches(tokens: &Tokens, lanes: &Range<usize>, most: usize, mut f: impl FnMut(usize, usize)) {
+    let all = lanes.len() == tokens.lanes();
+    let (runs, len) = if all { (1, tokens.count()) } else { (tokens.steps(), lanes.len()) };
+    for run in 0..runs {
+        let begin = if all { 0 } else { run * tokens.lanes() + lanes.start };
+        let mut done = 0;
+        while done < len {
+            let count = most.min(len - done);
+            f(begin + done, count);
+            done += count;
+        }
+    }
+}
+
+/// `out [rows][n*16]` becomes the gradient.
+///
+/// # Safety
+/// - the tier is available; rows of a, of index and of d are in range; `out` holds whole rows.
+#[inline(always)]
+pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32]) {
+    let n = g.d.n;
+    let rows = out.len() / (n * LANES);
+    out.fill(0.0);
+    stretches(g.tokens, &g.lanes, BLOCK, |token, count| {
+        for (first, m) in tiles(rows, T::TOKEN_ROWS[n - 1]) {
+            // SAFETY: rows, tokens and columns are in range by the caller's promise.
+            unsafe {
+                let call = TokensCall {
+                    index: g.index.as_ptr().add(token),
+                    a: g.a.panel(0, 0).add(g.column + first),
+                    a_stride: 4 * g.a.row_stride(),
+                    b: g.d.base.byte_add(token * g.d.stride),
+                    b_stride: g.d.stride,
+                    tokens: count,
+                    c: out.as_mut_ptr().add(first * n * LANES),
+                };
+                T::tokens(n, m, &call);
+            }
+        }
+    });
+}
+
+/// `out [V][n*16]` becomes the sum of the d rows of each symbol's tokens.
+///
+/// # Safety
+/// - the tier is available; rows of d are in range; `ids` has an entry per token; `out` holds whole rows.
+#[inline(always)]
+pub(crate) unsafe fn symbol_grad<V: Vector>(d: Columns, ids: &[u32], tokens: &Tokens, lanes: &Range<usize>, out: &mut [f32]) {
+    let width = d.n * LANES;
+    let symbols = out.len() / width;
+    out.fill(0.0);
+    stretches(tokens, lanes, usize::MAX, |token, count| {
+        for token in token..token + count {
+            let id = ids[token] as usize;
+            if id >= symbols {
+                continue;
+            }
+            for j in 0..d.n {
+                // SAFETY: id and token are in range.
+                unsafe {
+                    let at = out.as_mut_ptr().add(id * width + j * LANES);
+                    let row = d.base.byte_add(token * d.stride).add(j * LANES);
+                    V::load(at).add(V::load(row)).store(at);
+                }
+            }
+        }
+    });
+}
+
+/// `out [n*16]` becomes the sum of all d rows.
+///
+/// # Safety
+/// - as [`symbol_grad`].
+#[inline(always)]
+pub(crate) unsafe fn bias_grad<V: Vector>(d: Columns, tokens: &Tokens, lanes: &Range<usize>, out: &mut [f32]) {
+    out.fill(0.0);
+    for j in 0..d.n {
+        // SAFETY: tokens and columns are in range by the caller's promise.
+        unsafe {
+            let mut sum = V::splat(0.0);
+            stretches(tokens, lanes, usize::MAX, |token, count| {
+                for token in token..token + count {
+                    sum = sum.add(V::load(d.base.byte_add(token * d.stride).add(j * LANES)));
+                }
+            });
+            sum.store(out.as_mut_ptr().add(j * LANES));
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! Where every weight lies: panels, segments, and the flat parameter space of a model.
+//!
+//! A packed matrix is `[panel][k][n*16]`: a panel is n <= 4 vectors of 16 columns, its k rows (the summed index) follow
+//! one another, so a k loop streams. For an LSTM a panel is the four gates (i, f, g, o) of 16 units; for a GRU three
+//! (x rows: n, r, z; h rows: r, z, n); for an RNN up to 64 units of its one gate; for the readout up to 64 symbols.
+//! Masters, gradients and moments share this layout, so the update is one flat loop. Padding is zero and stays zero.
+
+use std::ops::Range;
+
+/// Floats in a vector; units in a panel of LSTM and GRU.
+pub const LANES: usize = 16;
+
+/// `x` rounded up to a multiple of `to`.
+pub(crate) fn round_up(x: usize, to: usize) -> usize {
+    x.div_ceil(to) * to
+}
+
+/// How vectors of 16 columns are grouped into panels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Panels {
+    vectors: usize,
+    per_panel: usize,
+}
+
+impl Panels {
+    /// Panels of `per_panel` vectors each.
+    pub fn fixed(vectors: usize, per_panel: usize) -> Self {
+        assert!((1..=4).contains(&per_panel), "a panel is one to four vectors, not {per_panel}");
+        Self { vectors, per_panel }
+    }
+    /// As few panels of at most four vectors as will do, as even as they go: 5 = 3 + 2.
+    pub fn even(vectors: usize) -> Self {
+        let count = vectors.div_ceil(4).max(1);
+        Self::fixed(vectors, vectors.div_ceil(count).max(1))
+    }
+    /// Number of panels.
+    pub fn count(self) -> usize {
+        self.vectors.div_ceil(self.per_panel)
+    }
+    /// Vectors in all.
+    pub fn vectors(self) -> usize {
+        self.vectors
+    }
+    /// Vectors of a full panel.
+    pub fn per_panel(self) -> usize {
+        self.per_panel
+    }
+    /// Vectors of panel `p`; the last may be narrower.
+    pub fn width(self, p: usize) -> usize {
+        self.per_panel.min(self.vectors - p * self.per_panel)
+    }
+    /// First vector of panel `p`.
+    pub fn first(self, p: usize) -> usize {
+        p * self.per_panel
+    }
+    /// Floats of a matrix with `k` rows.
+    pub fn floats(self, k: usize) -> usize {
+        self.vectors * LANES * k
+    }
+    /// Where panel `p` of a matrix with `k` rows begins.
+    pub fn offset(self, p: usize, k: usize) -> usize {
+        self.first(p) * LANES * k
+    }
+    /// Where element (row `k_at`, column `column`) of a matrix with `k` rows lies.
+    pub fn at(self, k: usize, k_at: usize, column: usize) -> usize {
+        let p = column / LANES / self.per_panel;
+        self.offset(p, k) + k_at * self.width(p) * LANES + (column - self.first(p) * LANES)
+    }
+}
+
+/// The recurrent cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cell {
+    /// h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh) (lecture L1).
+    Rnn,
+    /// Input, forget, cell and output gate; PyTorch's order i, f, g, o (lecture L9).
+    Lstm,
+    /// Reset-after GRU with its own b_hn; PyTorch's order r, z, n (lecture L11).
+    Gru,
+}
+
+impl Cell {
+    /// G: gates, and so rows of a PyTorch weight per hidden unit.
+    pub fn gates(self) -> usize {
+        match self {
+            Cell::Rnn => 1,
+            Cell::Lstm => 4,
+            Cell::Gru => 3,
+        }
+    }
+    /// The name of flags and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Cell::Rnn => "rnn",
+            Cell::Lstm => "lstm",
+            Cell::Gru => "gru",
+        }
+    }
+    /// For packed gate `slot` of an x row: the PyTorch gate that it holds.
+    pub(crate) fn x_order(self) -> &'static [usize] {
+        match self {
+            Cell::Rnn => &[0],
+            Cell::Lstm => &[0, 1, 2, 3],
+            Cell::Gru => &[2, 0, 1],
+        }
+    }
+    /// For packed gate `slot` of an h row: the PyTorch gate that it holds.
+    pub(crate) fn h_order(self) -> &'static [usize] {
+        match self {
+            Cell::Gru => &[0, 1, 2],
+            other => other.x_order(),
+        }
+    }
+}
+
+/// One recurrent layer's form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerShape {
+    /// The cell.
+    pub cell: Cell,
+    /// I, or V where the input is symbols.
+    pub inputs: usize,
+    /// H.
+    pub hidden: usize,
+    /// Inputs are symbol ids (one-hot, never multiplied) instead of dense rows.
+    pub symbols: bool,
+}
+
+impl LayerShape {
+    /// Vectors of 16 hidden units.
+    pub fn hidden_vectors(&self) -> usize {
+        self.hidden.div_ceil(LANES)
+    }
+    /// Panels of the packed weights and biases.
+    pub fn panels(&self) -> Panels {
+        let hv = self.hidden_vectors();
+        match self.cell {
+            Cell::Rnn => Panels::even(hv),
+            Cell::Lstm => Panels::fixed(4 * hv, 4),
+            Cell::Gru => Panels::fixed(3 * hv, 3),
+        }
+    }
+    /// Panels of the gate buffer and the start rows: a GRU keeps four values a unit (n, r, z, W_hn h + b_hn).
+    pub fn slots(&self) -> Panels {
+        match self.cell {
+            Cell::Gru => Panels::fixed(4 * self.hidden_vectors(), 4),
+            _ => self.panels(),
+        }
+    }
+    /// Rows of the packed W_ih: the symbols, or the inputs padded to a multiple of 4.
+    pub fn k_x(&self) -> usize {
+        if self.symbols { self.inputs } else { round_up(self.inputs, 4) }
+    }
+    /// Rows of the packed W_hh.
+    pub fn k_h(&self) -> usize {
+        round_up(self.hidden, 4)
+    }
+    /// Start rows: one per symbol and one for a symbol never seen, or one in all.
+    pub fn start_rows(&self) -> usize {
+        if self.symbols { self.inputs + 1 } else { 1 }
+    }
+    /// Panels of d_x, 64 inputs each.
+    pub fn d_x_panels(&self) -> Panels {
+        Panels::even(self.inputs.div_ceil(LANES))
+    }
+    /// Panels of dh_{t-1}, 64 units each.
+    pub fn d_h_panels(&self) -> Panels {
+        Panels::even(self.hidden_vectors())
+    }
+    /// The column, among the packed columns, of (PyTorch gate `gate`, unit `unit`) in an x row (`h` false) or h row.
+    pub fn column(&self, h: bool, gate: usize, unit: usize) -> usize {
+        let order = if h { self.cell.h_order() } else { self.cell.x_order() };
+        let slot = order.iter().position(|&g| g == gate).expect("gate < G");
+        (unit / LANES * order.len() + slot) * LANES + unit % LANES
+    }
+}
+
+/// Where one layer's tensors lie in the flat buffers.
+#[derive(Debug, Clone)]
+pub struct LayerLayout {
+    /// The form.
+    pub shape: LayerShape,
+    /// W_ih `[panel][k_x][n*16]` among the parameters.
+    pub w_ih: Range<usize>,
+    /// W_hh `[panel][k_h][n*16]` among the parameters.
+    pub w_hh: Range<usize>,
+    /// Both biases `[panel][b_ih, b_hh][n*16]` among the parameters.
+    pub bias: Range<usize>,
+    /// Start rows `[panel][start_rows][slots*16]` among the derived start rows.
+    pub start: Range<usize>,
+    /// Transposed W_ih `[d_x panel][k over panels][n*16]` among the transposed; empty for symbols.
+    pub t_ih: Range<usize>,
+    /// Transposed W_hh `[d_h panel][k over panels][n*16]` among the transposed.
+    pub t_hh: Range<usize>,
+}
+
+/// Where the readout's tensors lie in the flat buffers.
+#[derive(Debug, Clone)]
+pub struct HeadLayout {
+    /// V.
+    pub vocab: usize,
+    /// H of the layer below.
+    pub hidden: usize,
+    /// W `[panel][k_h][n*16]` among the parameters.
+    pub w: Range<usize>,
+    /// b `[vectors*16]` among the parameters.
+    pub b: Range<usize>,
+    /// Transposed W `[d_h panel][k = padded V][n*16]` among the transposed.
+    pub t: Range<usize>,
+}
+
+impl HeadLayout {
+    /// Panels of the symbols' columns.
+    pub fn panels(&self) -> Panels {
+        Panels::even(self.vocab.div_ceil(LANES))
+    }
+    /// Rows of the packed W.
+    pub fn k_h(&self) -> usize {
+        round_up(self.hidden, 4)
+    }
+    /// Panels of the gradient to h.
+    pub fn d_h_panels(&self) -> Panels {
+        Panels::even(self.hidden.div_ceil(LANES))
+    }
+}
+
+/// The flat spaces of a whole model.
+#[derive(Debug, Clone, Default)]
+pub struct Layout {
+    layers: Vec<LayerLayout>,
+    head: Option<HeadLayout>,
+    params: usize,
+    start: usize,
+    transposed: usize,
+}
+
+impl Layout {
+    /// Recurrent layers, bottom first.
+    pub fn layers(&self) -> &[LayerLayout] {
+        &self.layers
+    }
+    /// The readout, where there is one.
+    pub fn head(&self) -> Option<&HeadLayout> {
+        self.head.as_ref()
+    }
+    /// Floats of the parameters (and of each gradient and moment).
+    pub fn params(&self) -> usize {
+        self.params
+    }
+    /// Floats of the derived start rows.
+    pub fn start(&self) -> usize {
+        self.start
+    }
+    /// Floats of the transposed weights.
+    pub fn transposed(&self) -> usize {
+        self.transposed
+    }
+
+    /// The spaces of these layers, bottom first, and of a readout over `vocab` symbols.
+    ///
+    /// A layer's inputs must be the hidden units of the one below; panics otherwise (a broken contract of the caller).
+    pub fn new(shapes: &[LayerShape], vocab: Option<usize>) -> Self {
+        let mut all = Layout::default();
+        let take = |at: &mut usize, len: usize| {
+            let begin = *at;
+            *at += len;
+            begin..*at
+        };
+        for (l, &shape) in shapes.iter().enumerate() {
+            assert!(shape.hidden > 0 && shape.inputs > 0, "layer {l}: {shape:?} has an empty dimension");
+            if l > 0 {
+                assert!(
+                    !shape.symbols && shape.inputs == shapes[l - 1].hidden,
+                    "layer {l}: {shape:?} does not fit on the one below"
+                );
+            }
+            let p = shape.panels();
+            let all_k = p.vectors() * LANES;
+            let w_ih = take(&mut all.params, p.floats(shape.k_x()));
+            let w_hh = take(&mut all.params, p.floats(shape.k_h()));
+            let bias = take(&mut all.params, 2 * all_k);
+            let start = take(&mut all.start, shape.slots().floats(shape.start_rows()));
+            let t_ih =
+                take(&mut all.transposed, if shape.symbols { 0 } else { shape.d_x_panels().floats(all_k) });
+            let t_hh = take(&mut all.transposed, shape.d_h_panels().floats(all_k));
+            all.layers.push(LayerLayout { shape, w_ih, w_hh, bias, start, t_ih, t_hh });
+        }
+        if let Some(vocab) = vocab {
+            let hidden = shapes.last().map_or(0, |s| s.hidden);
+            assert!(vocab > 0 && hidden > 0, "a readout of {vocab} symbols over {hidden} units");
+            let mut head = HeadLayout { vocab, hidden, w: 0..0, b: 0..0, t: 0..0 };
+            head.w = take(&mut all.params, head.panels().floats(head.k_h()));
+            head.b = take(&mut all.params, head.panels().floats(1));
+            head.t = take(&mut all.transposed, head.d_h_panels().floats(head.panels().vectors() * LANES));
+            all.head = Some(head);
+        }
+        all
+    }
+}
+
+/// A model's weights as the kernels read them.
+#[derive(Clone, Copy)]
+pub struct Weights<'a> {
+    /// Where everything lies.
+    pub(crate) layout: &'a Layout,
+    /// Masters, packed.
+    pub(crate) params: &'a [f32],
+    /// Start rows, derived.
+    pub(crate) start: &'a [f32],
+    /// Transposed weights, derived.
+    pub(crate) transposed: &'a [f32],
+}
+
+impl<'a> Weights<'a> {
+    /// Checked once: panics where a slice is shorter than the layout says.
+    pub fn new(layout: &'a Layout, params: &'a [f32], start: &'a [f32], transposed: &'a [f32]) -> Self {
+        assert!(
+            params.len() >= layout.params && start.len() >= layout.start && transposed.len() >= layout.transposed,
+            "weights of {}, {}, {} floats do not fill a layout of {}, {}, {}",
+            params.len(),
+            start.len(),
+            transposed.len(),
+            layout.params,
+            layout.start,
+            layout.transposed
+        );
+        Self { layout, params, start, transposed }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_are_even_and_cover() {
+        for vectors in 1..40 {
+            let p = Panels::even(vectors);
+            let total: usize = (0..p.count()).map(|i| p.width(i)).sum();
+            assert_eq!(total, vectors);
+            assert!((0..p.count()).all(|i| (1..=4).contains(&p.width(i))));
+        }
+        assert_eq!((Panels::even(5).width(0), Panels::even(5).width(1)), (3, 2));
+    }
+
+    #[test]
+    fn every_element_has_its_own_place() {
+        for cell in [Cell::Rnn, Cell::Lstm, Cell::Gru] {
+            let s = LayerShape { cell, inputs: 7, hidden: 37, symbols: false };
+            for h in [false, true] {
+                let k = if h { s.k_h() } else { s.k_x() };
+                let mut seen = std::collections::HashSet::new();
+                for gate in 0..cell.gates() {
+                    for unit in 0..s.hidden {
+                        for row in 0..k {
+                            let at = s.panels().at(k, row, s.column(h, gate, unit));
+                            assert!(at < s.panels().floats(k) && seen.insert(at));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

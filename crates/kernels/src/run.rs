@@ -1,0 +1,432 @@
+//! Operations as data: what a worker does at one time step, checked against the workspace and carried out on a claim.
+//!
+//! A pass is a list of [`Op`]s. A worker that owns lanes runs the list alone; a team that shares panels meets at a
+//! barrier after each. Every operation writes only cells of its claim, and never reads a buffer that it writes, except
+//! for cells of its own: that is what the two ways of sharing rest on, and `check` asserts it.
+
+use crate::op::gate_grad::Backward;
+use crate::op::gates::{Dropout, Forward};
+use crate::op::input_grad::InputGrad;
+use crate::op::readout::{HeadGrad, Loss, Readout};
+use crate::op::weight_grad::{Columns as Rows, WeightGrad};
+use crate::pack::{Cell, HeadLayout, LANES, LayerLayout, Weights};
+use crate::table::Kernels;
+use crate::view::{At, BufId, Columns, Share, Space, Tokens, Workspace};
+use std::ops::Range;
+
+/// What all operations of a pass read.
+#[derive(Clone, Copy)]
+pub struct Pass<'a> {
+    /// The model.
+    pub weights: Weights<'a>,
+    /// Symbols `[T, B]`; empty where the input is dense. An id of V or more is a symbol never seen: a zero one-hot row.
+    pub ids: &'a [u32],
+    /// Targets `[T, B]`; empty where there is no loss. An id of V or more is left out.
+    pub targets: &'a [u32],
+    /// What each counted token's gradient is multiplied with: 1 / counted targets for the mean.
+    pub scale: f32,
+    /// Dropout between layers.
+    pub dropout: Option<Dropout>,
+}
+
+/// Forward of one layer at one step.
+#[derive(Debug, Clone, Copy)]
+pub struct GatesOp {
+    /// Which layer.
+    pub layer: usize,
+    /// Which step.
+    pub t: usize,
+    /// Dense input `[rows, I]`, where the layer does not read symbols.
+    pub x: Option<BufId>,
+    /// h `[rows, H]`.
+    pub h: BufId,
+    /// c `[unit panel][rows][16]`, LSTM only.
+    pub c: Option<BufId>,
+    /// Kept gates `[panel][tokens][slots*16]`.
+    pub gates: BufId,
+    /// The dropped copy of h `[rows, H]`, where the pass drops.
+    pub dropped: Option<BufId>,
+}
+
+/// Logits of one step, and their loss and gradient where the pass has targets.
+#[derive(Debug, Clone, Copy)]
+pub struct ReadoutOp {
+    /// Which step.
+    pub t: usize,
+    /// h of the top layer `[rows, H]`.
+    pub h: BufId,
+    /// Logits `[tokens, V]`, which become their gradient.
+    pub logits: BufId,
+    /// Loss of each token `[tokens]`.
+    pub nats: BufId,
+}
+
+/// The readout's gradient to h at one step.
+#[derive(Debug, Clone, Copy)]
+pub struct HeadGradOp {
+    /// Which step.
+    pub t: usize,
+    /// The logits' gradient `[tokens, V]`.
+    pub d_logits: BufId,
+    /// The gradient to h `[rows, H]`, written.
+    pub d_y: BufId,
+}
+
+/// Gate gradients of one layer at one step.
+#[derive(Debug, Clone, Copy)]
+pub struct GateGradOp {
+    /// Which layer.
+    pub layer: usize,
+    /// Which step.
+    pub t: usize,
+    /// Gradient to h from above `[rows, H]`.
+    pub d_y: BufId,
+    /// dh from t+1 `[lanes, H]`.
+    pub d_h: BufId,
+    /// dc from t+1 `[unit panel][lanes][16]`, LSTM only.
+    pub d_c: Option<BufId>,
+    /// As in the forward operation.
+    pub h: BufId,
+    /// As in the forward operation.
+    pub c: Option<BufId>,
+    /// Gates, which become their gradients.
+    pub gates: BufId,
+}
+
+/// Gradients to h_{t-1} and to the input of one layer at one step.
+#[derive(Debug, Clone, Copy)]
+pub struct InputGradOp {
+    /// Which layer.
+    pub layer: usize,
+    /// Which step.
+    pub t: usize,
+    /// Gate gradients.
+    pub gates: BufId,
+    /// dh `[lanes, H]`: read by a GRU, written.
+    pub d_h: BufId,
+    /// dx `[rows, I]`, written where it is wanted.
+    pub d_x: Option<BufId>,
+}
+
+/// One operation of one worker.
+#[derive(Debug, Clone, Copy)]
+pub enum Op {
+    /// Forward of a layer.
+    Gates(GatesOp),
+    /// Logits, loss.
+    Readout(ReadoutOp),
+    /// Gradient of the readout to h.
+    HeadGrad(HeadGradOp),
+    /// Gate gradients.
+    GateGrad(GateGradOp),
+    /// Gradients to h_{t-1} and x.
+    InputGrad(InputGradOp),
+}
+
+impl Op {
+    /// The step that it works on.
+    pub fn t(&self) -> usize {
+        match self {
+            Op::Gates(o) => o.t,
+            Op::Readout(o) => o.t,
+            Op::HeadGrad(o) => o.t,
+            Op::GateGrad(o) => o.t,
+            Op::InputGrad(o) => o.t,
+        }
+    }
+}
+
+/// Resolves ids and asserts their form.
+struct Check<'a> {
+    ws: &'a Workspace,
+    op: &'static str,
+}
+
+impl Check<'_> {
+    fn at(&self, id: BufId, name: &str, space: Space, columns: Columns) -> At {
+        let grid = self.ws.grid(id);
+        assert!(
+            grid.space() == space && grid.columns() == columns,
+            "{}: buffer `{name}` is {:?} of {:?}, not {columns:?} of {space:?}",
+            self.op,
+            grid.columns(),
+            grid.space()
+        );
+        grid.at()
+    }
+    fn hidden(&self, id: BufId, name: &str, space: Space, h: usize) -> At {
+        self.at(id, name, space, Columns::RowMajor(h))
+    }
+    fn cell(&self, id: Option<BufId>, name: &str, space: Space, l: &LayerLayout) -> Option<At> {
+        assert_eq!(id.is_some(), l.shape.cell == Cell::Lstm, "{}: `{name}` is for LSTM alone", self.op);
+        id.map(|id| self.at(id, name, space, Columns::Panels(unit_panels(l))))
+    }
+    fn gates(&self, id: BufId, l: &LayerLayout) -> At {
+        self.at(id, "gates", Space::Tokens, Columns::Panels(l.shape.slots()))
+    }
+    fn distinct(&self, ids: &[Option<BufId>]) {
+        for (i, a) in ids.iter().enumerate() {
+            assert!(a.is_none() || !ids[i + 1..].contains(a), "{}: one buffer in two roles: {ids:?}", self.op);
+        }
+    }
+    fn per_token(&self, ids: &[u32], name: &str) {
+        assert!(
+            ids.len() >= self.ws.tokens().count(),
+            "{}: {} {name} for {} tokens",
+            self.op,
+            ids.len(),
+            self.ws.tokens().count()
+        );
+    }
+}
+
+/// Panels of the cell state: 16 units each.
+pub(crate) fn unit_panels(l: &LayerLayout) -> crate::pack::Panels {
+    crate::pack::Panels::fixed(l.shape.hidden_vectors(), 1)
+}
+
+fn layer<'a>(weights: &Weights<'a>, index: usize) -> &'a LayerLayout {
+    let layers = weights.layout.layers();
+    assert!(index < layers.len(), "layer {index} of {}", layers.len());
+    &layers[index]
+}
+
+fn head<'a>(weights: &Weights<'a>) -> &'a HeadLayout {
+    weights.layout.head().expect("the model has no readout")
+}
+
+impl Kernels {
+    /// Carries one operation out on a claim. Panics where a buffer has another form than the model asks.
+    pub fn run(&self, op: &Op, pass: &Pass<'_>, share: &mut Share<'_>) {
+        let tokens = share.tokens();
+        assert!(op.t() < tokens.steps(), "step {} of {}", op.t(), tokens.steps());
+        match op {
+            Op::Gates(o) => self.gates(o, pass, share),
+            Op::Readout(o) => self.readout(o, pass, share),
+            Op::HeadGrad(o) => self.head_grad(o, pass, share),
+            Op::GateGrad(o) => self.gate_grad(o, pass, share),
+            Op::InputGrad(o) => self.input_grad(o, pass, share),
+        }
+    }
+
+    fn gates(&self, o: &GatesOp, pass: &Pass<'_>, share: &mut Share<'_>) {
+        let check = Check { ws: share.workspace(), op: "gates" };
+        let l = layer(&pass.weights, o.layer);
+        check.distinct(&[o.x, Some(o.h), o.c, Some(o.gates), o.dropped]);
+        assert_eq!(o.x.is_none(), l.shape.symbols, "gates: layer {} reads symbols or a dense x, not both", o.layer);
+        if l.shape.symbols {
+            check.per_token(pass.ids, "symbols");
+        }
+        assert!(o.dropped.is_none() || pass.dropout.is_some(), "gates: a dropped copy without dropout");
+        let f = Forward {
+            layer: o.layer,
+            layout: l,
+            weights: pass.weights,
+            ids: l.shape.symbols.then_some(pass.ids),
+            x: o.x.map(|x| check.hidden(x, "x", Space::Rows, l.shape.inputs)),
+            h: check.hidden(o.h, "h", Space::Rows, l.shape.hidden),
+            c: check.cell(o.c, "c", Space::Rows, l),
+            gates: check.gates(o.gates, l),
+            dropped: o
+                .dropped
+                .map(|d| check.hidden(d, "dropped", Space::Rows, l.shape.hidden))
+                .zip(pass.dropout),
+            tokens: share.tokens(),
+            t: o.t,
+            lanes: share.lanes(),
+            panels: share.part(l.shape.panels().count()),
+        };
+        // SAFETY: buffers have the forms asserted, so rows (from Tokens) and panels are in range; the claim is exclusive.
+        unsafe { (self.table().forward)(&f) }
+    }
+
+    fn readout(&self, o: &ReadoutOp, pass: &Pass<'_>, share: &mut Share<'_>) {
+        let check = Check { ws: share.workspace(), op: "readout" };
+        let head = head(&pass.weights);
+        check.distinct(&[Some(o.h), Some(o.logits), Some(o.nats)]);
+        let loss = !pass.targets.is_empty();
+        if loss {
+            check.per_token(pass.targets, "targets");
+        }
+        // A softmax needs its whole row: a team shares the lanes out instead of the panels.
+        let lanes = share.part(share.lanes().len());
+        let nats = check.at(o.nats, "nats", Space::Tokens, Columns::Scalar);
+        let r = Readout {
+            head,
+            weights: pass.weights,
+            h: check.hidden(o.h, "h", Space::Rows, head.hidden),
+            logits: check.hidden(o.logits, "logits", Space::Tokens, head.vocab),
+            loss: loss.then_some(Loss { targets: pass.targets, nats, scale: pass.scale }),
+            tokens: share.tokens(),
+            t: o.t,
+            lanes: share.lanes().start + lanes.start..share.lanes().start + lanes.end,
+        };
+        // SAFETY: as in `gates`.
+        unsafe { (self.table().readout)(&r) }
+    }
+
+    fn head_grad(&self, o: &HeadGradOp, pass: &Pass<'_>, share: &mut Share<'_>) {
+        let check = Check { ws: share.workspace(), op: "head gradient" };
+        let head = head(&pass.weights);
+        check.distinct(&[Some(o.d_logits), Some(o.d_y)]);
+        let g = HeadGrad {
+            head,
+            weights: pass.weights,
+            d_logits: check.hidden(o.d_logits, "d_logits", Space::Tokens, head.vocab),
+            d_y: check.hidden(o.d_y, "d_y", Space::Rows, head.hidden),
+            tokens: share.tokens(),
+            t: o.t,
+            lanes: share.lanes(),
+            panels: share.part(head.d_h_panels().count()),
+        };
+        // SAFETY: as in `gates`.
+        unsafe { (self.table().head_grad)(&g) }
+    }
+
+    fn gate_grad(&self, o: &GateGradOp, pass: &Pass<'_>, share: &mut Share<'_>) {
+        let check = Check { ws: share.workspace(), op: "gate gradient" };
+        let l = layer(&pass.weights, o.layer);
+        check.distinct(&[Some(o.d_y), Some(o.d_h), o.d_c, Some(o.h), o.c, Some(o.gates)]);
+        let b = Backward {
+            shape: l.shape,
+            d_y: check.hidden(o.d_y, "d_y", Space::Rows, l.shape.hidden),
+            d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.hidden),
+            d_c: check.cell(o.d_c, "d_c", Space::Lanes, l),
+            h: check.hidden(o.h, "h", Space::Rows, l.shape.hidden),
+            c: check.cell(o.c, "c", Space::Rows, l),
+            gates: check.gates(o.gates, l),
+            tokens: share.tokens(),
+            t: o.t,
+            lanes: share.lanes(),
+            panels: share.part(l.shape.slots().count()),
+        };
+        // SAFETY: as in `gates`.
+        unsafe { (self.table().backward)(&b) }
+    }
+
+    fn input_grad(&self, o: &InputGradOp, pass: &Pass<'_>, share: &mut Share<'_>) {
+        let check = Check { ws: share.workspace(), op: "input gradient" };
+        let l = layer(&pass.weights, o.layer);
+        check.distinct(&[Some(o.gates), Some(o.d_h), o.d_x]);
+        assert!(o.d_x.is_none() || !l.shape.symbols, "input gradient: symbols have none");
+        let below = o.layer.checked_sub(1);
+        let g = InputGrad {
+            layout: l,
+            weights: pass.weights,
+            gates: check.gates(o.gates, l),
+            d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.hidden),
+            d_x: o
+                .d_x
+                .map(|x| (check.hidden(x, "d_x", Space::Rows, l.shape.inputs), below.zip(pass.dropout))),
+            tokens: share.tokens(),
+            t: o.t,
+            lanes: share.lanes(),
+            d_h_panels: share.part(l.shape.d_h_panels().count()),
+            d_x_panels: if o.d_x.is_some() { share.part(l.shape.d_x_panels().count()) } else { 0..0 },
+        };
+        // SAFETY: as in `gates`.
+        unsafe { (self.table().input_grad)(&g) }
+    }
+}
+
+/// A tile of a weight gradient: some rows of one panel, over all tokens of some lanes.
+#[derive(Debug, Clone, Copy)]
+pub struct WeightTile {
+    /// The d rows: gate gradients (panelled) or the logits' gradient (row-major).
+    pub d: BufId,
+    /// Panel of d: for row-major d, its columns from `16 * first_vector`.
+    pub panel: usize,
+    /// First vector within the panel: a GRU's h rows feed the slots from 1 on.
+    pub first_vector: usize,
+    /// Vectors.
+    pub vectors: usize,
+}
+
+impl Kernels {
+    fn columns(&self, ws: &Workspace, tile: &WeightTile) -> Rows {
+        let grid = ws.grid(tile.d);
+        assert!(grid.space() == Space::Tokens && (1..=4).contains(&tile.vectors), "weight gradient: {tile:?}");
+        let (end, at) = (tile.first_vector + tile.vectors, grid.at());
+        let (p, floats, inside) = match grid.columns() {
+            Columns::Panels(s) => (tile.panel, s.width(tile.panel) * LANES, end <= s.width(tile.panel)),
+            Columns::RowMajor(c) => (tile.first_vector, at.row_stride(), tile.panel == 0 && end * LANES <= at.row_stride() && c > 0),
+            Columns::Scalar => (0, 1, false),
+        };
+        assert!(inside, "weight gradient: {tile:?} is not inside {:?}", grid.columns());
+        let skip = if matches!(grid.columns(), Columns::Panels(_)) { tile.first_vector * LANES } else { 0 };
+        // SAFETY: panel and columns were just checked; row 0 exists or the space is empty and nothing is read.
+        let base = unsafe { at.panel(p, 0).add(skip) };
+        Rows { base, stride: 4 * floats, n: tile.vectors }
+    }
+
+    /// `out [rows][n*16] = sum over tokens a[row(token)][column..]^T d[token]`, tokens ascending, lanes of one shard.
+    ///
+    /// `previous`: row(token) is the previous state's row (W_hh), else the token's own (W_ih, readout). Panics where the
+    /// tile is not inside its buffers.
+    pub fn weight_grad(
+        &self,
+        ws: &Workspace,
+        tile: &WeightTile,
+        (a, column, previous): (BufId, usize, bool),
+        lanes: Range<usize>,
+        out: &mut [f32],
+    ) {
+        let d = self.columns(ws, tile);
+        let grid = ws.grid(a);
+        let rows = out.len() / (tile.vectors * LANES);
+        assert!(grid.space() == Space::Rows && matches!(grid.columns(), Columns::RowMajor(_)), "weight gradient: a");
+        assert!(out.len() == rows * tile.vectors * LANES, "weight gradient: {} floats are no whole rows", out.len());
+        assert!(column + rows <= grid.at().row_stride(), "weight gradient: columns {column}..{}", column + rows);
+        let tokens: &Tokens = ws.tokens();
+        assert!(lanes.start <= lanes.end && lanes.end <= tokens.lanes(), "lanes {lanes:?} of {}", tokens.lanes());
+        let index = if previous { tokens.prev_rows() } else { tokens.own_rows() };
+        let g = WeightGrad { a: grid.at(), column, index, d, tokens, lanes };
+        // SAFETY: rows come from Tokens; columns, tile and out were just checked.
+        unsafe { (self.table().weight_grad)(&g, out) }
+    }
+
+    /// `out [V][n*16]`: for each symbol the sum of the d rows of its tokens, in order. Panics as `weight_grad`.
+    pub fn symbol_grad(&self, ws: &Workspace, tile: &WeightTile, ids: &[u32], lanes: Range<usize>, out: &mut [f32]) {
+        let d = self.columns(ws, tile);
+        let tokens = ws.tokens();
+        assert!(ids.len() >= tokens.count() && out.len().is_multiple_of(tile.vectors * LANES), "symbol gradient");
+        assert!(lanes.start <= lanes.end && lanes.end <= tokens.lanes(), "lanes {lanes:?} of {}", tokens.lanes());
+        // SAFETY: just checked.
+        unsafe { (self.table().symbol_grad)(d, ids, tokens, &lanes, out) }
+    }
+
+    /// `out [n*16]`: the sum of all d rows, in order. Panics as `weight_grad`.
+    pub fn bias_grad(&self, ws: &Workspace, tile: &WeightTile, lanes: Range<usize>, out: &mut [f32]) {
+        let d = self.columns(ws, tile);
+        let tokens = ws.tokens();
+        assert!(out.len() == tile.vectors * LANES, "bias gradient: {} floats", out.len());
+        assert!(lanes.start <= lanes.end && lanes.end <= tokens.lanes(), "lanes {lanes:?} of {}", tokens.lanes());
+        // SAFETY: just checked.
+        unsafe { (self.table().bias_grad)(d, tokens, &lanes, out) }
+    }
+
+    /// Panel `p` of a layer's start rows `[start_rows][slots*16]`, from its masters. Panics where a length is wrong.
+    pub fn start_rows(&self, l: &LayerLayout, params: &[f32], p: usize, out: &mut [f32]) {
+        let slots = l.shape.slots();
+        assert!(p < slots.count(), "start rows: panel {p}");
+        assert_eq!(out.len(), slots.width(p) * LANES * l.shape.start_rows(), "start rows: length");
+        // SAFETY: `out` is one panel; the masters are sliced with bounds.
+        unsafe { (self.table().start_rows)(l, params, p, out) }
+    }
+
+    /// `out[c][i] = from[i][first + c]`: rows of panel `q` of a transposed matrix. Panics where a length is wrong.
+    pub fn transpose(
+        &self,
+        from: &[f32],
+        panels: crate::pack::Panels,
+        k: usize,
+        (to, q): (crate::pack::Panels, usize),
+        first: usize,
+        out: &mut [f32],
+    ) {
+        assert!(first.is_multiple_of(LANES) && q < to.count(), "transpose: column {first}, panel {q}");
+        assert!(out.len().is_multiple_of(to.width(q) * LANES * LANES), "transpose: {} floats", out.len());
+        // SAFETY: the body indexes with bounds; the tier is detected.
+        unsafe { (self.table().transpose)(from, panels, k, to, q, first, out) }
+    }
+}

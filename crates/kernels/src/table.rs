@@ -1,0 +1,215 @@
+//! The table of entry points: one static per tier, reachable only through detection, and the safe methods before it.
+//!
+//! A method checks shapes once, resolves ids to addresses, and calls its tier's entry point. All unsafe calls of this
+//! file rest on two facts: a `Kernels` holds a table whose tier was detected, and the checks just above the call.
+
+use crate::isa::{Isa, IsaError};
+use crate::op::gates::Forward;
+use crate::op::gate_grad::Backward;
+use crate::op::input_grad::InputGrad;
+use crate::op::readout::{HeadGrad, Readout};
+use crate::op::update::Adam;
+use crate::op::weight_grad::{Columns, WeightGrad};
+use crate::pack::{LayerLayout, Panels};
+use crate::view::Tokens;
+use std::ops::Range;
+
+/// The entry points of one tier.
+pub(crate) struct Table {
+    pub(crate) forward: unsafe fn(&Forward<'_>),
+    pub(crate) backward: unsafe fn(&Backward<'_>),
+    pub(crate) input_grad: unsafe fn(&InputGrad<'_>),
+    pub(crate) readout: unsafe fn(&Readout<'_>),
+    pub(crate) head_grad: unsafe fn(&HeadGrad<'_>),
+    pub(crate) weight_grad: unsafe fn(&WeightGrad<'_>, &mut [f32]),
+    pub(crate) symbol_grad: unsafe fn(Columns, &[u32], &Tokens, &Range<usize>, &mut [f32]),
+    pub(crate) bias_grad: unsafe fn(Columns, &Tokens, &Range<usize>, &mut [f32]),
+    pub(crate) sum_squares: unsafe fn(&[f32]) -> f64,
+    pub(crate) add: unsafe fn(&mut [f32], &[f32]),
+    pub(crate) adam: unsafe fn(&Adam, &mut [f32], &[f32], &mut [f32], &mut [f32]),
+    pub(crate) sgd: unsafe fn(f32, f32, &mut [f32], &[f32]),
+    pub(crate) start_rows: unsafe fn(&LayerLayout, &[f32], usize, &mut [f32]),
+    pub(crate) transpose: unsafe fn(&[f32], Panels, usize, Panels, usize, usize, &mut [f32]),
+    pub(crate) tanh: unsafe fn(&[f32], &mut [f32]),
+    pub(crate) sigmoid: unsafe fn(&[f32], &mut [f32]),
+    pub(crate) exp: unsafe fn(&[f32], &mut [f32]),
+}
+
+/// `out = f(x)`, sixteen at a time; the last few through a padded copy.
+///
+/// # Safety
+/// - the tier is available; `out` is as long as `x`.
+#[inline(always)]
+pub(crate) unsafe fn map<V: crate::vector::Vector>(x: &[f32], out: &mut [f32], f: impl Fn(V) -> V) {
+    for (x, out) in x.chunks(16).zip(out.chunks_mut(16)) {
+        let mut lanes = [0.0; 16];
+        lanes[..x.len()].copy_from_slice(x);
+        // SAFETY: `lanes` holds 16 floats.
+        unsafe { f(V::load(lanes.as_ptr())).store(lanes.as_mut_ptr()) };
+        out.copy_from_slice(&lanes[..x.len()]);
+    }
+}
+
+/// One entry point: a body inlined into a function with the tier's features.
+macro_rules! entry {
+    ([$($features:literal)?] $name:ident($($arg:ident: $t:ty),*) $(-> $r:ty)? = $body:expr) => {
+        $(#[target_feature(enable = $features)])?
+        unsafe fn $name($($arg: $t),*) $(-> $r)? {
+            // SAFETY: the obligations of the body, passed on; the features are those of the tier.
+            #[allow(unused_unsafe, reason = "some bodies are safe")]
+            unsafe { ($body)($($arg),*) }
+        }
+    };
+}
+pub(crate) use entry;
+
+/// Stamps a tier's entry points and its `TABLE`.
+macro_rules! entries {
+    ($($features:literal,)? $tiles:ty) => {
+        mod entries {
+            use super::*;
+            use crate::op;
+            use crate::op::{gate_grad::Backward, gates::Forward, input_grad::InputGrad, update::Adam};
+            use crate::op::{readout::{HeadGrad, Readout}, weight_grad::{Columns, WeightGrad}};
+            use crate::pack::{LayerLayout, Panels};
+            use crate::table::{Table, entry, map};
+            use crate::view::Tokens;
+            use std::ops::Range;
+            type V = <$tiles as Tier>::V;
+
+            entry!([$($features)?] forward(f: &Forward<'_>) = op::gates::forward::<$tiles>);
+            entry!([$($features)?] backward(b: &Backward<'_>) = op::gate_grad::backward::<V>);
+            entry!([$($features)?] input_grad(g: &InputGrad<'_>) = op::input_grad::input_grad::<$tiles>);
+            entry!([$($features)?] readout(r: &Readout<'_>) = op::readout::readout::<$tiles>);
+            entry!([$($features)?] head_grad(g: &HeadGrad<'_>) = op::readout::head_grad::<$tiles>);
+            entry!([$($features)?] weight_grad(g: &WeightGrad<'_>, out: &mut [f32])
+                = op::weight_grad::weight_grad::<$tiles>);
+            entry!([$($features)?] symbol_grad(
+                d: Columns, ids: &[u32], tokens: &Tokens, lanes: &Range<usize>, out: &mut [f32])
+                = op::weight_grad::symbol_grad::<V>);
+            entry!([$($features)?] bias_grad(d: Columns, tokens: &Tokens, lanes: &Range<usize>, out: &mut [f32])
+                = op::weight_grad::bias_grad::<V>);
+            entry!([$($features)?] sum_squares(block: &[f32]) -> f64 = op::sum::sum_squares);
+            entry!([$($features)?] add(a: &mut [f32], b: &[f32]) = op::sum::add::<V>);
+            entry!([$($features)?] adam(a: &Adam, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32])
+                = op::update::adam::<V>);
+            entry!([$($features)?] sgd(clip: f32, lr: f32, w: &mut [f32], g: &[f32]) = op::update::sgd::<V>);
+            entry!([$($features)?] start_rows(l: &LayerLayout, params: &[f32], p: usize, out: &mut [f32])
+                = op::derive::start_rows::<V>);
+            entry!([$($features)?] transpose(
+                from: &[f32], panels: Panels, k: usize, to: Panels, q: usize, first: usize, out: &mut [f32])
+                = op::derive::transpose);
+            entry!([$($features)?] tanh(x: &[f32], out: &mut [f32]) = |x, out| map(x, out, crate::math::tanh::<V>));
+            entry!([$($features)?] sigmoid(x: &[f32], out: &mut [f32])
+                = |x, out| map(x, out, crate::math::sigmoid::<V>));
+            entry!([$($features)?] exp(x: &[f32], out: &mut [f32]) = |x, out| map(x, out, crate::math::exp::<V>));
+
+            /// This tier's entry points.
+            pub(crate) static TABLE: Table = Table {
+                forward, backward, input_grad, readout, head_grad, weight_grad, symbol_grad, bias_grad,
+                sum_squares, add, adam, sgd, start_rows, transpose, tanh, sigmoid, exp,
+            };
+        }
+        pub(crate) use entries::TABLE;
+    };
+}
+pub(crate) use entries;
+
+/// The kernels of one tier of this machine. To hold one is the proof that the CPU runs it.
+#[derive(Clone, Copy)]
+pub struct Kernels {
+    isa: Isa,
+    table: &'static Table,
+}
+
+impl std::fmt::Debug for Kernels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Kernels({})", self.isa.name())
+    }
+}
+
+impl Kernels {
+    /// The kernels of `isa`. None where this machine lacks it.
+    pub fn new(isa: Isa) -> Option<Self> {
+        if !isa.is_available() {
+            return None;
+        }
+        let table = match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => &crate::arch::avx512::TABLE,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => &crate::arch::avx2::TABLE,
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx512 | Isa::Avx2 => return None,
+            Isa::Portable => &crate::arch::portable::TABLE,
+        };
+        Some(Self { isa, table })
+    }
+    /// The tier that `GATEMILL_ISA` names, or this machine's best. Errors: an unknown or absent tier.
+    pub fn from_env() -> Result<Self, IsaError> {
+        let isa = Isa::from_env()?;
+        Self::new(isa).ok_or(IsaError::Absent(isa.name(), Isa::best().name()))
+    }
+    /// The best tier of this machine.
+    pub fn best() -> Self {
+        Self::available().next().expect("the portable tier is always there")
+    }
+    /// Every tier of this machine, best first: the loop of tests, fuzzing and benches.
+    pub fn available() -> impl Iterator<Item = Self> {
+        Isa::ALL.into_iter().filter_map(Self::new)
+    }
+    /// The tier.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+    /// The tier's name.
+    pub fn name(&self) -> &'static str {
+        self.isa.name()
+    }
+    pub(crate) fn table(&self) -> &'static Table {
+        self.table
+    }
+
+    /// `out = tanh(x)`, element by element; the bound is in `doc/numerics.md`. Panics where the lengths differ.
+    pub fn tanh(&self, x: &[f32], out: &mut [f32]) {
+        assert_eq!(x.len(), out.len(), "tanh: lengths differ");
+        // SAFETY: equal lengths, detected tier.
+        unsafe { (self.table.tanh)(x, out) }
+    }
+    /// `out = 1 / (1 + exp(-x))`, element by element. Panics where the lengths differ.
+    pub fn sigmoid(&self, x: &[f32], out: &mut [f32]) {
+        assert_eq!(x.len(), out.len(), "sigmoid: lengths differ");
+        // SAFETY: equal lengths, detected tier.
+        unsafe { (self.table.sigmoid)(x, out) }
+    }
+    /// `out = exp(x)`, element by element. Panics where the lengths differ.
+    pub fn exp(&self, x: &[f32], out: &mut [f32]) {
+        assert_eq!(x.len(), out.len(), "exp: lengths differ");
+        // SAFETY: equal lengths, detected tier.
+        unsafe { (self.table.exp)(x, out) }
+    }
+    /// Sum of squares of one block in f64, in a fixed order.
+    pub fn sum_squares(&self, block: &[f32]) -> f64 {
+        // SAFETY: detected tier.
+        unsafe { (self.table.sum_squares)(block) }
+    }
+    /// `a += b`. Panics where the lengths differ.
+    pub fn add(&self, a: &mut [f32], b: &[f32]) {
+        assert_eq!(a.len(), b.len(), "add: lengths differ");
+        // SAFETY: equal lengths, detected tier.
+        unsafe { (self.table.add)(a, b) }
+    }
+    /// One step of Adam on a stretch of the flat space. Panics where lengths differ or are no whole vectors.
+    pub fn adam(&self, step: &Adam, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        assert!(w.len().is_multiple_of(16), "adam: {} is no whole number of vectors", w.len());
+        assert!(w.len() == g.len() && w.len() == m.len() && w.len() == v.len(), "adam: lengths differ");
+        // SAFETY: equal lengths of whole vectors, detected tier.
+        unsafe { (self.table.adam)(step, w, g, m, v) }
+    }
+    /// One step of plain SGD on a stretch of the flat space. Panics where lengths differ or are no whole vectors.
+    pub fn sgd(&self, clip: f32, lr: f32, w: &mut [f32], g: &[f32]) {
+        assert!(w.len().is_multiple_of(16) && w.len() == g.len(), "sgd: lengths {} and {}", w.len(), g.len());
+        // SAFETY: equal lengths of whole vectors, detected tier.
+        unsafe { (self.table.sgd)(clip, lr, w, g) }
+    }
+}

@@ -1,0 +1,177 @@
+//! The two k loops that all matrix work is made of, as each tier offers them.
+//!
+//! ```text
+//! rows:    acc[m][0..n*16] = init[m] + sum over k ascending of a[m][k] * b[k][0..n*16]        (forward, input gradient)
+//! tokens:  c[i][0..n*16]  +=           sum over tokens ascending of a[row(token)][i] * b[token][0..n*16]  (weights)
+//! ```
+//!
+//! One accumulator per output, k ascending, fused multiply-add: the bits do not depend on how many rows share a tile.
+
+use crate::vector::Vector;
+
+/// Most rows that a tile of any tier has.
+pub(crate) const MAX_ROWS: usize = 8;
+/// Floats from one row of a tile's accumulators to the next.
+pub(crate) const ACC_STRIDE: usize = 64;
+
+/// The accumulators of a tile, on the stack.
+#[repr(C, align(64))]
+pub(crate) struct Acc(pub(crate) [[f32; ACC_STRIDE]; MAX_ROWS]);
+
+impl Acc {
+    #[inline(always)]
+    pub(crate) fn new() -> Self {
+        Self([[0.0; ACC_STRIDE]; MAX_ROWS])
+    }
+}
+
+/// What a `rows` loop needs beside its row pointers and `b`; `repr(C)`, as the assembly reads it by offset.
+#[repr(C)]
+pub(crate) struct RowsCall {
+    /// Where row m starts from: n*16 floats. [offset 0]
+    pub(crate) init: [*const f32; MAX_ROWS],
+    /// Where row m ends: n*16 floats at `acc + m * ACC_STRIDE`. [64]
+    pub(crate) acc: *mut f32,
+    /// Runs of consecutive k. The loop counts it down. [72]
+    pub(crate) runs: usize,
+    /// Bytes of a run (4 k each). [80]
+    pub(crate) run_bytes: usize,
+    /// Bytes from the end of a run to the begin of the next, in every row of a. [88]
+    pub(crate) jump_bytes: usize,
+}
+
+/// What a `tokens` loop needs.
+pub(crate) struct TokensCall {
+    /// Row of a of each token.
+    pub(crate) index: *const u32,
+    /// Column i = 0 of row 0 of a.
+    pub(crate) a: *const f32,
+    /// Bytes between rows of a.
+    pub(crate) a_stride: usize,
+    /// First token's row of b.
+    pub(crate) b: *const f32,
+    /// Bytes between tokens of b.
+    pub(crate) b_stride: usize,
+    /// Tokens, at least one.
+    pub(crate) tokens: usize,
+    /// c, `[m][n*16]` without gaps.
+    pub(crate) c: *mut f32,
+}
+
+/// A tier: its vector, its tiles, its k loops.
+pub(crate) trait Tier {
+    type V: Vector;
+    /// Rows of a `rows` tile whose panel has n vectors, at index n - 1.
+    const ROWS: [usize; 4];
+    /// Rows of a `tokens` tile whose panel has n vectors, at index n - 1.
+    const TOKEN_ROWS: [usize; 4];
+
+    /// The `rows` loop with m rows of n vectors.
+    ///
+    /// # Safety
+    /// - the tier is available; 1 <= n <= 4, 1 <= m <= ROWS[n - 1]; runs and run_bytes are not zero;
+    /// - rows, init, acc and b are valid for what the loop reads and writes.
+    unsafe fn rows(n: usize, m: usize, rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall);
+
+    /// The `rows` loop where all rows lie `stride` floats apart: a dense input, the readout.
+    ///
+    /// # Safety
+    /// - as `rows`, with one run.
+    #[inline(always)]
+    unsafe fn strided_rows(n: usize, m: usize, rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {
+        // SAFETY: the same obligations.
+        unsafe { Self::rows(n, m, rows, b, call) }
+    }
+
+    /// The `tokens` loop with m rows of n vectors.
+    ///
+    /// # Safety
+    /// - the tier is available; 1 <= n <= 4, 1 <= m <= TOKEN_ROWS[n - 1];
+    /// - index, a, b and c are valid for what the loop reads and writes.
+    unsafe fn tokens(n: usize, m: usize, call: &TokensCall);
+}
+
+/// The `rows` loop over a vector trait: the cross-check of the assembly and the body of the other tiers.
+///
+/// # Safety
+/// - as [`Tier::rows`], with m = M and n = N.
+#[inline(always)]
+pub(crate) unsafe fn rows_generic<V: Vector, const M: usize, const N: usize>(
+    rows: &[*const f32; MAX_ROWS],
+    b: *const f32,
+    call: &mut RowsCall,
+) {
+    // SAFETY: every address is one that the caller vouched for.
+    unsafe {
+        let mut acc: [[V; N]; M] =
+            std::array::from_fn(|m| std::array::from_fn(|j| V::load(call.init[m].add(16 * j))));
+        let mut b = b;
+        let mut offset = 0;
+        for _ in 0..call.runs {
+            for k in 0..call.run_bytes / 4 {
+                let w: [V; N] = std::array::from_fn(|j| V::load(b.add(16 * j)));
+                for (m, row) in acc.iter_mut().enumerate() {
+                    let a = V::splat(*rows[m].byte_add(offset).add(k));
+                    for (c, w) in row.iter_mut().zip(w) {
+                        *c = a.mul_add(w, *c);
+                    }
+                }
+                b = b.add(16 * N);
+            }
+            offset += call.run_bytes + call.jump_bytes;
+        }
+        for (m, row) in acc.iter().enumerate() {
+            for (j, c) in row.iter().enumerate() {
+                c.store(call.acc.add(m * ACC_STRIDE + 16 * j));
+            }
+        }
+    }
+}
+
+/// The `tokens` loop over a vector trait.
+///
+/// # Safety
+/// - as [`Tier::tokens`], with m = M and n = N.
+#[inline(always)]
+pub(crate) unsafe fn tokens_generic<V: Vector, const M: usize, const N: usize>(call: &TokensCall) {
+    // SAFETY: every address is one that the caller vouched for.
+    unsafe {
+        let mut acc: [[V; N]; M] =
+            std::array::from_fn(|m| std::array::from_fn(|j| V::load(call.c.add((m * N + j) * 16))));
+        for token in 0..call.tokens {
+            let b = call.b.byte_add(token * call.b_stride);
+            let a = call.a.byte_add(*call.index.add(token) as usize * call.a_stride);
+            let w: [V; N] = std::array::from_fn(|j| V::load(b.add(16 * j)));
+            for (m, row) in acc.iter_mut().enumerate() {
+                let a = V::splat(*a.add(m));
+                for (c, w) in row.iter_mut().zip(w) {
+                    *c = a.mul_add(w, *c);
+                }
+            }
+        }
+        for (m, row) in acc.iter().enumerate() {
+            for (j, c) in row.iter().enumerate() {
+                c.store(call.c.add((m * N + j) * 16));
+            }
+        }
+    }
+}
+
+/// Calls `$body::<V, M, N>` for the m and n at hand; m up to 8.
+macro_rules! by_shape {
+    ($n:expr, $m:expr, $body:ident::<$v:ty> $args:tt, [$($np:literal: $($mp:literal)+);+]) => {
+        match ($n, $m) {
+            $($(($np, $mp) => $body::<$v, $mp, $np> $args,)+)+
+            (n, m) => unreachable!("no tile of {m} rows and {n} vectors"),
+        }
+    };
+}
+pub(crate) use by_shape;
+
+/// How `count` rows are cut into tiles of at most `most`: as few as will do, as even as they go.
+#[inline(always)]
+pub(crate) fn tiles(count: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let pieces = count.div_ceil(most).max(1);
+    let (each, more) = (count / pieces, count % pieces);
+    (0..pieces).map(move |i| (i * each + i.min(more), each + usize::from(i < more))).filter(|&(_, m)| m > 0)
+}
