@@ -1,0 +1,134 @@
+//! Runs a command in sight: its lines as they come, a sign of life each minute, and how many tests it ran.
+
+use anyhow::{Context, Result, bail};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+/// No suite is silent for longer than this.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+
+/// What the test harnesses of one command reported, added up.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Count {
+    /// Tests that ran and passed.
+    pub(crate) passed: u64,
+    /// Long forms that `cargo xtask torture` runs.
+    pub(crate) ignored: u64,
+}
+
+impl Count {
+    /// Adds what one line of output says: libtest's closing line of a binary, or criterion's line of a verified bench.
+    fn read(&mut self, line: &str) {
+        if line.trim() == "Success" {
+            self.passed += 1;
+        }
+        let Some((_, counts)) = line.split_once("test result: ") else { return };
+        for part in counts.split([';', '.']) {
+            let mut words = part.split_whitespace();
+            let (Some(number), Some(what)) = (words.next().and_then(|n| n.parse::<u64>().ok()), words.next()) else {
+                continue;
+            };
+            match what {
+                "passed" => self.passed += number,
+                "ignored" => self.ignored += number,
+                _ => {}
+            }
+        }
+    }
+
+    /// For the closing table.
+    pub(crate) fn note(self) -> String {
+        match self.ignored {
+            0 => format!("{} tests", self.passed),
+            n => format!("{} tests; {n} long forms left to torture", self.passed),
+        }
+    }
+}
+
+impl std::ops::AddAssign for Count {
+    fn add_assign(&mut self, other: Count) {
+        self.passed += other.passed;
+        self.ignored += other.ignored;
+    }
+}
+
+/// The command as a reader would type it (without the folders of programs).
+pub(crate) fn shown(command: &Command) -> String {
+    let program = command.get_program().to_string_lossy();
+    let mut text = program.rsplit('/').next().unwrap_or_default().to_owned();
+    for arg in command.get_args() {
+        text.push(' ');
+        text.push_str(&arg.to_string_lossy());
+    }
+    let set = command.get_envs().filter(|(name, _)| *name != "PATH").filter_map(|(name, value)| Some((name, value?)));
+    set.map(|(name, value)| format!("{}={} ", name.to_string_lossy(), value.to_string_lossy())).collect::<String>()
+        + &text
+}
+
+/// Runs a command to its end. Errors: it can't start, or does not succeed.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    count(command).map(|_| ())
+}
+
+/// Runs a command of test harnesses to its end and counts tests. Errors: as `run`; that no test ran is the caller's to
+/// judge (`ran_some`).
+pub(crate) fn count(command: &mut Command) -> Result<Count> {
+    let text = shown(command);
+    println!("$ {text}");
+    let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("can't start: {text}"))?;
+    let stdout = child.stdout.take().context("the child's standard output was asked for")?;
+
+    let (done, finished) = channel::<()>();
+    let start = Instant::now();
+    let watch = std::thread::spawn(move || {
+        while let Err(RecvTimeoutError::Timeout) = finished.recv_timeout(SIGN_OF_LIFE) {
+            eprintln!("... {} s", start.elapsed().as_secs());
+        }
+    });
+    let mut count = Count::default();
+    for line in BufReader::new(stdout).split(b'\n') {
+        let line = line.context("reading the command's output")?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        count.read(&line);
+    }
+    let status = child.wait().with_context(|| format!("waiting for: {text}"))?;
+    drop(done);
+    // The watcher only prints: that it ended badly changes nothing.
+    let _ = watch.join();
+    if !status.success() {
+        bail!("{status}: {text}");
+    }
+    Ok(count)
+}
+
+/// A suite that ran nothing has not passed.
+pub(crate) fn ran_some(count: Count) -> Result<Count> {
+    if count.passed == 0 {
+        bail!("no test ran: a suite that ran nothing has not passed");
+    }
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Count, run};
+    use std::process::Command;
+
+    #[test]
+    fn counts_libtest_and_criterion_lines() {
+        let mut count = Count::default();
+        count.read("test result: ok. 12 passed; 0 failed; 3 ignored; 0 measured; 0 filtered out; finished in 0.00s");
+        count.read("Testing gate_gemm/lstm");
+        count.read("Success");
+        assert_eq!(count, Count { passed: 13, ignored: 3 });
+    }
+
+    #[test]
+    fn a_failing_command_is_an_error_that_names_it() {
+        let error = run(Command::new("sh").args(["-c", "exit 3"])).unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.contains("sh -c"), "{error}");
+    }
+}

@@ -1,0 +1,70 @@
+//! Every test of the workspace on the CPU's best tier, then the numeric ones again with each other tier forced.
+//!
+//! A forced tier that the CPU lacks is an error of Gatemill's, so a tier that this program finds is forced **and required**:
+//! if the kernels don't see it, their tests fail. The detection here is its own, not theirs.
+
+use crate::shell::{self, Count};
+use crate::suite::Outcome;
+use crate::system;
+use crate::workspace::Workspace;
+use anyhow::{Context, Result};
+
+/// The values of `GATEMILL_ISA`, best first.
+pub(crate) const TIERS: [&str; 3] = ["avx512", "avx2", "portable"];
+
+/// The packages whose results depend on the tier.
+pub(crate) const NUMERIC: [&str; 3] = ["gatemill-kernels", "gatemill-cell", "gatemill-suite"];
+
+/// Whether this machine has a tier of `TIERS`.
+pub(crate) fn has_tier(tier: &str) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::is_x86_feature_detected as has;
+        let avx2 = has!("avx2") && has!("fma");
+        match tier {
+            "avx512" => avx2 && has!("avx512f") && has!("avx512dq") && has!("avx512bw") && has!("avx512vl"),
+            "avx2" => avx2,
+            _ => true,
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        tier == "portable"
+    }
+}
+
+/// The tier that is taken where none is forced.
+fn best_tier() -> &'static str {
+    TIERS.into_iter().find(|tier| has_tier(tier)).unwrap_or("portable")
+}
+
+/// `cargo test --workspace`: unit tests, integration tests, examples and doctests.
+pub(crate) fn best(workspace: &Workspace) -> Result<Outcome> {
+    if let Some(why) = system::need_package(workspace, &["strace", "--version"], "strace")? {
+        return Ok(Outcome::Skipped(why));
+    }
+    let mut command = workspace.cargo(["test", "--locked", "--workspace", "--no-fail-fast"]);
+    let count = shell::ran_some(shell::count(&mut command)?)?;
+    Ok(Outcome::Passed(format!("{}, {}", best_tier(), count.note())))
+}
+
+/// The tests of `NUMERIC` with each tier but the best, which `best` has run.
+pub(crate) fn others(workspace: &Workspace) -> Result<Outcome> {
+    let mut notes = Vec::new();
+    for tier in TIERS.into_iter().filter(|tier| has_tier(tier) && *tier != best_tier()) {
+        let count = forced(workspace, tier, &["--lib", "--tests"], &[])?;
+        let count = shell::ran_some(count).with_context(|| format!("tier {tier}"))?;
+        notes.push(format!("{tier}, {}", count.note()));
+    }
+    Ok(Outcome::Passed(notes.join("; ")))
+}
+
+/// The tests of `NUMERIC` with one tier forced, with more arguments to cargo and to the harness.
+pub(crate) fn forced(workspace: &Workspace, tier: &str, cargo: &[&str], harness: &[&str]) -> Result<Count> {
+    let mut command = workspace.cargo(["test", "--locked", "--no-fail-fast"]);
+    for package in NUMERIC {
+        command.args(["--package", package]);
+    }
+    command.args(cargo).arg("--").args(harness).env("GATEMILL_ISA", tier);
+    shell::count(&mut command).with_context(|| format!("tier {tier}"))
+}

@@ -1,0 +1,42 @@
+//! The long forms, for a night rather than a commit: 2^32 activation sweeps, random kills, more fuzzing.
+//!
+//! A long form is a test with `#[ignore = "long form: cargo xtask torture"]`; this runs all of them in release mode, the
+//! numeric ones on every tier, then each fuzz target for minutes.
+
+use crate::report::{self, Row};
+use crate::shell;
+use crate::suite::Outcome;
+use crate::tiers::{self, NUMERIC, TIERS, has_tier};
+use crate::workspace::Workspace;
+use std::time::Instant;
+
+/// Runs the long forms whose name contains `filter` (all without one), then fuzzes. True if nothing failed.
+pub(crate) fn run(workspace: &Workspace, fuzz_seconds: u64, filter: Option<&str>) -> bool {
+    let start = Instant::now();
+    let harness: Vec<&str> = ["--ignored", "--nocapture"].into_iter().chain(filter).collect();
+    let mut rows = Vec::new();
+    for tier in TIERS.into_iter().filter(|tier| has_tier(tier)) {
+        rows.push(Row::of(tier, || {
+            let count = tiers::forced(workspace, tier, &["--release", "--lib", "--tests"], &harness)?;
+            Ok(Outcome::Passed(count.note()))
+        }));
+    }
+    rows.push(Row::of("others", || {
+        let mut command = workspace.cargo(["test", "--locked", "--release", "--workspace", "--no-fail-fast"]);
+        for package in NUMERIC {
+            command.args(["--exclude", package]);
+        }
+        command.args(["--lib", "--bins", "--tests", "--"]).args(&harness);
+        let count = shell::count(&mut command)?;
+        Ok(Outcome::Passed(count.note()))
+    }));
+    if filter.is_none() {
+        rows.push(Row::of("proptest", || {
+            let mut command = workspace.cargo(["test", "--locked", "--release", "--workspace", "--no-fail-fast"]);
+            let count = shell::ran_some(shell::count(command.env("PROPTEST_CASES", "10000"))?)?;
+            Ok(Outcome::Passed(count.note()))
+        }));
+        rows.push(Row::of("fuzz", || crate::fuzz::each_target(workspace, fuzz_seconds)));
+    }
+    report::print(&rows, start.elapsed())
+}
