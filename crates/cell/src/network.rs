@@ -1,0 +1,285 @@
+//! A network over a chunk of T steps of B lanes: forward, backward, state in and out. All memory is its own, made once.
+
+use crate::params::Params;
+use crate::unroll;
+use crate::weight_grad::WeightGrads;
+use crate::workspace::{Bufs, Needs, allocate};
+use gatemill_crew::{Crew, Split};
+use gatemill_kernels::{Dropout, Kernels, LANES, Layout, Op, OutOfMemory, Pass, Tokens, Workspace};
+use std::sync::Arc;
+
+/// What a network is made for.
+#[derive(Debug, Clone, Copy)]
+pub struct NetworkOptions {
+    /// T: most steps of a chunk.
+    pub steps: usize,
+    /// B.
+    pub lanes: usize,
+    /// Backward will be asked for.
+    pub backward: bool,
+    /// Dropout will be asked for.
+    pub dropout: bool,
+    /// The gradient to a dense input will be asked for.
+    pub input_grad: bool,
+    /// How the work is shared out; the bits are the same. None: what suits lanes and workers.
+    pub split: Option<Split>,
+}
+
+/// The symbols of a chunk and what goes with them.
+#[derive(Clone, Copy, Default)]
+pub struct Chunk<'a> {
+    /// Steps of this chunk, at most T.
+    pub steps: usize,
+    /// Symbols `[T, B]`; empty for a dense input. V or more: a symbol never seen.
+    pub ids: &'a [u32],
+    /// Targets `[T, B]`; empty where no loss is wanted. V or more: left out.
+    pub targets: &'a [u32],
+    /// Factor on each counted token's gradient.
+    pub scale: f32,
+    /// Dropout between layers; needs `NetworkOptions::dropout`.
+    pub dropout: Option<Dropout>,
+}
+
+/// The carried state of one layer: h, and c for an LSTM, `[B, H]` each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerState {
+    /// `[B, H]`.
+    pub h: Vec<f32>,
+    /// `[B, H]`, LSTM only.
+    pub c: Option<Vec<f32>>,
+}
+
+/// Buffers and lists of operations of a network.
+#[derive(Debug)]
+pub struct Network {
+    layout: Arc<Layout>,
+    ws: Workspace,
+    bufs: Bufs,
+    forward: Vec<Op>,
+    backward: Vec<Op>,
+    split: Option<Split>,
+    steps: usize,
+}
+
+impl Network {
+    /// Allocates a network's buffers. Errors: the memory is not to be had.
+    pub fn new(layout: &Arc<Layout>, options: NetworkOptions) -> Result<Self, OutOfMemory> {
+        let needs = Needs { backward: options.backward, dropout: options.dropout, d_x: options.input_grad };
+        let tokens = Tokens::rectangular(options.steps, options.lanes);
+        let (ws, bufs) = allocate(layout, tokens, needs)?;
+        let forward = unroll::forward(&bufs, options.steps);
+        let backward = unroll::backward(&bufs, options.steps);
+        Ok(Self { layout: layout.clone(), ws, bufs, forward, backward, split: options.split, steps: options.steps })
+    }
+    /// The tiles and memory of this network's weight gradients. Errors: the memory is not to be had.
+    pub fn weight_grads(&self, shards: usize) -> Result<WeightGrads, OutOfMemory> {
+        WeightGrads::new(&self.layout, &self.bufs, self.lanes(), shards)
+    }
+    /// T.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+    /// B.
+    pub fn lanes(&self) -> usize {
+        self.ws.tokens().lanes()
+    }
+    /// Bytes of all buffers.
+    pub fn size_bytes(&self) -> usize {
+        self.ws.size_bytes()
+    }
+    pub(crate) fn workspace(&self) -> &Workspace {
+        &self.ws
+    }
+    fn split(&self, crew: &Crew) -> Split {
+        self.split.unwrap_or_else(|| Split::suited(self.lanes(), crew.threads()))
+    }
+    fn pass<'a>(params: &'a Params, chunk: &Chunk<'a>) -> Pass<'a> {
+        let Chunk { ids, targets, scale, dropout, .. } = *chunk;
+        Pass { weights: params.weights(), ids, targets, scale, dropout }
+    }
+
+    /// Forward over the chunk, from the carried states. Panics where the chunk is longer than T.
+    pub fn forward(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, chunk: &Chunk<'_>) {
+        assert!(chunk.steps <= self.steps, "a chunk of {} steps in a network of {}", chunk.steps, self.steps);
+        let split = self.split(crew);
+        crew.run(kernels, &self.forward, chunk.steps, &Self::pass(params, chunk), &mut self.ws, split);
+    }
+    /// Backward over the chunk that `forward` ran: gate gradients in the gates' place, gradients to h_0, c_0 and x.
+    ///
+    /// The gradient that comes from after the chunk is zero unless [`Network::set_final_grad`] set it.
+    pub fn backward(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, chunk: &Chunk<'_>) {
+        let split = self.split(crew);
+        crew.run(kernels, &self.backward, chunk.steps, &Self::pass(params, chunk), &mut self.ws, split);
+    }
+    /// No gradient comes from after the chunk: truncated backpropagation through time.
+    pub fn clear_final_grad(&mut self) {
+        for back in self.bufs.layers.iter().filter_map(|l| l.back) {
+            self.ws.buf_mut(back.d_h).fill(0.0);
+            if let Some(d_c) = back.d_c {
+                self.ws.buf_mut(d_c).fill(0.0);
+            }
+        }
+    }
+    /// The state after `steps` steps becomes the carried state of the next chunk.
+    pub fn carry(&mut self, steps: usize) {
+        for lane in 0..self.lanes() {
+            let from = self.last_row(steps, lane);
+            let to = self.ws.tokens().carried_row(lane);
+            for b in &self.bufs.layers {
+                self.ws.copy_row(b.h, from, to);
+                if let Some(c) = b.c {
+                    self.ws.copy_row(c, from, to);
+                }
+            }
+        }
+    }
+    fn last_row(&self, steps: usize, lane: usize) -> usize {
+        let tokens = self.ws.tokens();
+        if steps == 0 { tokens.carried_row(lane) } else { tokens.row(tokens.token(steps - 1, lane)) }
+    }
+    /// All carried states become zero: the begin of an epoch.
+    pub fn clear_state(&mut self) {
+        for l in 0..self.bufs.layers.len() {
+            let h = vec_of(self.layout.layers()[l].shape.hidden);
+            for lane in 0..self.lanes() {
+                self.set_lane(l, lane, &h, &h);
+            }
+        }
+    }
+    fn set_lane(&mut self, layer: usize, lane: usize, h: &[f32], c: &[f32]) {
+        let (b, row) = (self.bufs.layers[layer], self.ws.tokens().carried_row(lane));
+        self.ws.row_mut(b.h, row, h.len()).copy_from_slice(h);
+        if let Some(id) = b.c {
+            put_units(&mut self.ws, id, row, c);
+        }
+    }
+    /// The carried state of each layer.
+    pub fn state(&self) -> Vec<LayerState> {
+        self.state_at(|ws, lane| ws.tokens().carried_row(lane))
+    }
+    /// The state after `steps` steps of each layer.
+    pub fn final_state(&self, steps: usize) -> Vec<LayerState> {
+        self.state_at(|_, lane| self.last_row(steps, lane))
+    }
+    fn state_at(&self, row: impl Fn(&Workspace, usize) -> usize) -> Vec<LayerState> {
+        let layers = self.layout.layers().iter().zip(&self.bufs.layers);
+        layers
+            .map(|(l, b)| {
+                let hidden = l.shape.hidden;
+                let rows = || (0..self.lanes()).map(|lane| row(&self.ws, lane));
+                LayerState {
+                    h: rows().flat_map(|r| self.ws.row(b.h, r, hidden).to_vec()).collect(),
+                    c: b.c.map(|id| rows().flat_map(|r| get_units(&self.ws, id, r, hidden)).collect()),
+                }
+            })
+            .collect()
+    }
+    /// Sets the carried states. Panics where a state has another shape.
+    pub fn set_state(&mut self, state: &[LayerState]) {
+        assert_eq!(state.len(), self.bufs.layers.len(), "states for {} layers", state.len());
+        for (l, s) in state.iter().enumerate() {
+            let hidden = self.layout.layers()[l].shape.hidden;
+            assert_eq!(s.h.len(), self.lanes() * hidden, "layer {l}: h has another shape");
+            let c = s.c.as_ref().unwrap_or(&s.h);
+            assert_eq!(c.len(), s.h.len(), "layer {l}: c has another shape");
+            for lane in 0..self.lanes() {
+                let part = lane * hidden..(lane + 1) * hidden;
+                self.set_lane(l, lane, &s.h[part.clone()], &c[part]);
+            }
+        }
+    }
+    /// The state before (`t`, `lane`) is zero in the next passes: a new document begins there.
+    pub fn reset(&mut self, t: usize, lane: usize) {
+        self.ws.tokens_mut().reset(t, lane);
+    }
+    /// Takes all resets back.
+    pub fn clear_resets(&mut self) {
+        self.ws.tokens_mut().clear_resets();
+    }
+
+    /// A dense input's row at (`t`, `lane`), to be written before `forward`. Panics where the network reads symbols.
+    pub fn input_mut(&mut self, t: usize, lane: usize) -> &mut [f32] {
+        let inputs = self.layout.layers()[0].shape.inputs;
+        let (id, row) = (self.bufs.x.expect("this network reads symbols"), self.token_row(t, lane));
+        self.ws.row_mut(id, row, inputs)
+    }
+    /// The gradient to a dense input at (`t`, `lane`), after `backward`. Panics where it was not asked for.
+    pub fn input_grad(&self, t: usize, lane: usize) -> &[f32] {
+        let inputs = self.layout.layers()[0].shape.inputs;
+        self.ws.row(self.bufs.d_x.expect("no input gradient was asked for"), self.token_row(t, lane), inputs)
+    }
+    /// h of the top layer at (`t`, `lane`).
+    pub fn output(&self, t: usize, lane: usize) -> &[f32] {
+        let top = self.bufs.layers.len() - 1;
+        self.ws.row(self.bufs.layers[top].h, self.token_row(t, lane), self.layout.layers()[top].shape.hidden)
+    }
+    /// The gradient to the top layer's output at (`t`, `lane`), to be written before `backward` without a readout.
+    ///
+    /// Panics where backward was not asked for.
+    pub fn output_grad_mut(&mut self, t: usize, lane: usize) -> &mut [f32] {
+        let top = self.bufs.layers.len() - 1;
+        let (id, row) = (self.bufs.d_y.expect("no backward was asked for"), self.token_row(t, lane));
+        self.ws.row_mut(id, row, self.layout.layers()[top].shape.hidden)
+    }
+    /// Logits at (`t`, `lane`), where the chunk had no targets; their gradient where it had. Panics without a readout.
+    pub fn logits(&self, t: usize, lane: usize) -> &[f32] {
+        let vocab = self.layout.head().expect("no readout").vocab;
+        let token = self.ws.tokens().token(t, lane);
+        self.ws.row(self.bufs.logits.expect("no readout"), token, vocab)
+    }
+    /// Loss of each token of the first steps, `[steps, B]`, in nats; 0 where the target was left out.
+    pub fn nats(&self, steps: usize) -> &[f32] {
+        let id = self.bufs.nats.expect("no readout");
+        &self.ws.buf(id)[..steps * self.lanes()]
+    }
+    /// Sets the gradient that comes from after the chunk to each layer's h and c, `[B, H]` each.
+    pub fn set_final_grad(&mut self, grads: &[LayerState]) {
+        assert_eq!(grads.len(), self.bufs.layers.len(), "gradients for {} layers", grads.len());
+        for (l, g) in grads.iter().enumerate() {
+            let hidden = self.layout.layers()[l].shape.hidden;
+            let back = self.bufs.layers[l].back.expect("no backward was asked for");
+            for lane in 0..self.lanes() {
+                let part = lane * hidden..(lane + 1) * hidden;
+                self.ws.row_mut(back.d_h, lane, hidden).copy_from_slice(&g.h[part.clone()]);
+                if let (Some(id), Some(c)) = (back.d_c, &g.c) {
+                    put_units(&mut self.ws, id, lane, &c[part]);
+                }
+            }
+        }
+    }
+    /// Gradients to each layer's h_0 and c_0, after `backward`.
+    pub fn initial_grad(&self) -> Vec<LayerState> {
+        let layers = self.layout.layers().iter().zip(&self.bufs.layers);
+        layers
+            .map(|(l, b)| {
+                let (hidden, back) = (l.shape.hidden, b.back.expect("no backward was asked for"));
+                let lanes = || 0..self.lanes();
+                LayerState {
+                    h: lanes().flat_map(|lane| self.ws.row(back.d_h, lane, hidden).to_vec()).collect(),
+                    c: back.d_c.map(|id| lanes().flat_map(|lane| get_units(&self.ws, id, lane, hidden)).collect()),
+                }
+            })
+            .collect()
+    }
+    fn token_row(&self, t: usize, lane: usize) -> usize {
+        let tokens = self.ws.tokens();
+        tokens.row(tokens.token(t, lane))
+    }
+}
+
+fn vec_of(n: usize) -> Vec<f32> {
+    vec![0.0; n]
+}
+
+fn put_units(ws: &mut Workspace, id: gatemill_kernels::BufId, row: usize, units: &[f32]) {
+    for (v, part) in units.chunks(LANES).enumerate() {
+        ws.vector_mut(id, v, row)[..part.len()].copy_from_slice(part);
+    }
+}
+
+fn get_units(ws: &Workspace, id: gatemill_kernels::BufId, row: usize, units: usize) -> Vec<f32> {
+    let vectors = units.div_ceil(LANES);
+    let mut out: Vec<f32> = (0..vectors).flat_map(|v| ws.vector(id, v, row).to_vec()).collect();
+    out.truncate(units);
+    out
+}

@@ -1,0 +1,283 @@
+//! The weights of a model: one flat allocation of masters, and what is derived from them after each update.
+//!
+//! On disk and towards callers every tensor has PyTorch's name, shape and gate order; in memory it lies packed
+//! (`gatemill_kernels::Layout`). Gradients and moments share the flat layout, so [`Params::export`] serves them too.
+
+use gatemill_crew::Crew;
+use gatemill_kernels::{Buffer, Kernels, LANES, LayerLayout, Layout, OutOfMemory, Panels, Weights};
+use std::sync::Arc;
+
+/// A tensor of the model: PyTorch's name and shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// `rnn.weight_ih_l0`, ..., `head.bias`.
+    pub name: String,
+    /// `[rows, columns]`, or `[rows]` for a bias.
+    pub shape: Vec<usize>,
+    at: Place,
+}
+
+impl TensorSpec {
+    /// Elements.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+    /// Whether it has no element; none has.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    WeightIh(usize),
+    WeightHh(usize),
+    BiasIh(usize),
+    BiasHh(usize),
+    HeadWeight,
+    HeadBias,
+}
+
+/// A tensor that does not fit the model.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParamsError {
+    /// The model has no tensor of this name.
+    #[error("the model has no tensor `{0}`")]
+    Unknown(String),
+    /// The data has another number of elements.
+    #[error("tensor `{name}`: {found} elements where the model has {expected}")]
+    Size {
+        /// Which.
+        name: String,
+        /// Elements given.
+        found: usize,
+        /// Elements of the model's tensor.
+        expected: usize,
+    },
+}
+
+/// Masters, start rows and transposed weights of a model.
+#[derive(Debug)]
+pub struct Params {
+    layout: Arc<Layout>,
+    specs: Vec<TensorSpec>,
+    /// `[layout.params()]`, packed.
+    pub(crate) masters: Buffer,
+    start: Buffer,
+    transposed: Buffer,
+    /// Borders of the derived buffers' tiles, for the crew.
+    start_borders: Vec<usize>,
+    start_tiles: Vec<(usize, usize)>,
+    transposed_borders: Vec<usize>,
+    transposed_tiles: Vec<TransposedTile>,
+}
+
+/// A stretch of columns of one panel of one transposed matrix.
+#[derive(Debug, Clone, Copy)]
+struct TransposedTile {
+    matrix: Matrix,
+    panel: usize,
+    first: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Matrix {
+    Ih(usize),
+    Hh(usize),
+    Head,
+}
+
+/// Packed columns of a transposed tile: 64 rows of 256 B, so a tile is 16 KiB.
+const TRANSPOSED_ROWS: usize = 64;
+
+impl Params {
+    /// Zero weights in this layout. Errors: the memory is not to be had.
+    pub fn zeroed(layout: Arc<Layout>) -> Result<Self, OutOfMemory> {
+        let specs = specs(&layout);
+        let (mut start_borders, mut start_tiles) = (vec![0], Vec::new());
+        let (mut transposed_borders, mut transposed_tiles) = (vec![0], Vec::new());
+        let mut cut = |matrix, to: Panels, columns: usize| {
+            for panel in 0..to.count() {
+                for first in (0..columns).step_by(TRANSPOSED_ROWS) {
+                    let rows = TRANSPOSED_ROWS.min(columns - first);
+                    let begin = transposed_borders.last().copied().unwrap_or(0);
+                    transposed_borders.push(begin + rows * to.width(panel) * LANES);
+                    transposed_tiles.push(TransposedTile { matrix, panel, first });
+                }
+            }
+        };
+        for (l, layer) in layout.layers().iter().enumerate() {
+            let shape = &layer.shape;
+            for p in 0..shape.slots().count() {
+                let begin = start_borders.last().copied().unwrap_or(0);
+                start_borders.push(begin + shape.slots().width(p) * LANES * shape.start_rows());
+                start_tiles.push((l, p));
+            }
+            let columns = shape.panels().vectors() * LANES;
+            if !shape.symbols {
+                cut(Matrix::Ih(l), shape.d_x_panels(), columns);
+            }
+            cut(Matrix::Hh(l), shape.d_h_panels(), columns);
+        }
+        if let Some(head) = layout.head() {
+            cut(Matrix::Head, head.d_h_panels(), head.panels().vectors() * LANES);
+        }
+        Ok(Self {
+            masters: Buffer::zeroed(layout.params())?,
+            start: Buffer::zeroed(layout.start())?,
+            transposed: Buffer::zeroed(layout.transposed())?,
+            layout,
+            specs,
+            start_borders,
+            start_tiles,
+            transposed_borders,
+            transposed_tiles,
+        })
+    }
+    /// Where everything lies.
+    pub fn layout(&self) -> &Arc<Layout> {
+        &self.layout
+    }
+    /// The tensors in the order of `weights_sha256` (design section 5).
+    pub fn specs(&self) -> &[TensorSpec] {
+        &self.specs
+    }
+    /// Parameters in PyTorch's count: both biases, no padding.
+    pub fn count(&self) -> usize {
+        self.specs.iter().map(TensorSpec::len).sum()
+    }
+    /// Bytes of masters and derived weights.
+    pub fn size_bytes(&self) -> usize {
+        4 * (self.masters.len() + self.start.len() + self.transposed.len())
+    }
+    /// The packed masters, for the optimiser.
+    pub fn masters_mut(&mut self) -> &mut [f32] {
+        &mut self.masters
+    }
+    /// What the kernels read. Call [`Params::derive`] after any change.
+    pub fn weights(&self) -> Weights<'_> {
+        Weights::new(&self.layout, &self.masters, &self.start, &self.transposed)
+    }
+    /// Makes start rows and transposed weights from the masters; to be called after each change of them.
+    pub fn derive(&mut self, crew: &Crew, kernels: &Kernels) {
+        let (layout, masters) = (&self.layout, &self.masters);
+        crew.tiles(&mut self.start, &self.start_borders, |i, out| {
+            let (l, p) = self.start_tiles[i];
+            kernels.start_rows(&layout.layers()[l], masters, p, out);
+        });
+        crew.tiles(&mut self.transposed, &self.transposed_borders, |i, out| {
+            let TransposedTile { matrix, panel, first } = self.transposed_tiles[i];
+            let layer = |l: usize| &layout.layers()[l];
+            let (range, panels, k, to) = match matrix {
+                Matrix::Ih(l) => {
+                    let s = layer(l).shape;
+                    (layer(l).w_ih.clone(), s.panels(), s.k_x(), s.d_x_panels())
+                }
+                Matrix::Hh(l) => {
+                    let s = layer(l).shape;
+                    (layer(l).w_hh.clone(), s.panels(), s.k_h(), s.d_h_panels())
+                }
+                Matrix::Head => match layout.head() {
+                    Some(h) => (h.w.clone(), h.panels(), h.k_h(), h.d_h_panels()),
+                    None => return,
+                },
+            };
+            kernels.transpose(&masters[range], panels, k, (to, panel), first, out);
+        });
+    }
+    /// The tensor that holds flat element `at`, for messages.
+    pub fn tensor_at(&self, at: usize) -> String {
+        for spec in &self.specs {
+            let mut found = false;
+            self.each(spec, |_, flat| found |= flat == at);
+            if found {
+                return spec.name.clone();
+            }
+        }
+        "padding".into()
+    }
+    /// A tensor in PyTorch's layout, taken from a flat buffer of this layout (masters, a gradient, a moment).
+    pub fn export(&self, spec: &TensorSpec, flat: &[f32]) -> Vec<f32> {
+        let mut out = vec![0.0; spec.len()];
+        self.each(spec, |i, at| out[i] = flat[at]);
+        out
+    }
+    /// A tensor of the masters in PyTorch's layout.
+    pub fn get(&self, spec: &TensorSpec) -> Vec<f32> {
+        self.export(spec, &self.masters)
+    }
+    /// Puts a tensor in PyTorch's layout into a flat buffer of this layout. Errors: another number of elements.
+    pub fn import(&self, spec: &TensorSpec, data: &[f32], flat: &mut [f32]) -> Result<(), ParamsError> {
+        if data.len() != spec.len() {
+            let (found, expected) = (data.len(), spec.len());
+            return Err(ParamsError::Size { name: spec.name.clone(), found, expected });
+        }
+        self.each(spec, |i, at| flat[at] = data[i]);
+        Ok(())
+    }
+    /// Sets a master tensor by name. Errors: no such name, another number of elements.
+    pub fn set(&mut self, name: &str, data: &[f32]) -> Result<(), ParamsError> {
+        let spec = self.specs.iter().find(|s| s.name == name).ok_or_else(|| ParamsError::Unknown(name.into()))?.clone();
+        let mut masters = std::mem::replace(&mut self.masters, Buffer::zeroed(0).unwrap_or_else(|_| unreachable!()));
+        let result = self.import(&spec, data, &mut masters);
+        self.masters = masters;
+        result
+    }
+
+    /// Calls `f(element in PyTorch's layout, element of the flat layout)` for every element of the tensor.
+    fn each(&self, spec: &TensorSpec, mut f: impl FnMut(usize, usize)) {
+        let layer = |l: usize| -> &LayerLayout { &self.layout.layers()[l] };
+        match spec.at {
+            Place::WeightIh(l) | Place::WeightHh(l) => {
+                let h = spec.at == Place::WeightHh(l);
+                let (layer, s) = (layer(l), layer(l).shape);
+                let (base, k) = if h { (layer.w_hh.start, s.k_h()) } else { (layer.w_ih.start, s.k_x()) };
+                let columns = spec.shape[1];
+                for row in 0..spec.shape[0] {
+                    let column = s.column(h, row / s.hidden, row % s.hidden);
+                    for i in 0..columns {
+                        f(row * columns + i, base + s.panels().at(k, i, column));
+                    }
+                }
+            }
+            Place::BiasIh(l) | Place::BiasHh(l) => {
+                let h = spec.at == Place::BiasHh(l);
+                let (layer, s) = (layer(l), layer(l).shape);
+                for row in 0..spec.shape[0] {
+                    let column = s.column(h, row / s.hidden, row % s.hidden);
+                    // Both biases of a panel lie beside each other: a matrix of two rows.
+                    f(row, layer.bias.start + s.panels().at(2, usize::from(h), column));
+                }
+            }
+            Place::HeadWeight | Place::HeadBias => {
+                let Some(head) = self.layout.head() else { return };
+                if spec.at == Place::HeadBias {
+                    return (0..head.vocab).for_each(|v| f(v, head.b.start + v));
+                }
+                for v in 0..head.vocab {
+                    for i in 0..head.hidden {
+                        f(v * head.hidden + i, head.w.start + head.panels().at(head.k_h(), i, v));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn specs(layout: &Layout) -> Vec<TensorSpec> {
+    let mut out = Vec::new();
+    let mut add = |name: String, shape: Vec<usize>, at| out.push(TensorSpec { name, shape, at });
+    for (l, layer) in layout.layers().iter().enumerate() {
+        let s = layer.shape;
+        let rows = s.cell.gates() * s.hidden;
+        add(format!("rnn.weight_ih_l{l}"), vec![rows, s.inputs], Place::WeightIh(l));
+        add(format!("rnn.weight_hh_l{l}"), vec![rows, s.hidden], Place::WeightHh(l));
+        add(format!("rnn.bias_ih_l{l}"), vec![rows], Place::BiasIh(l));
+        add(format!("rnn.bias_hh_l{l}"), vec![rows], Place::BiasHh(l));
+    }
+    if let Some(head) = layout.head() {
+        add("head.weight".into(), vec![head.vocab, head.hidden], Place::HeadWeight);
+        add("head.bias".into(), vec![head.vocab], Place::HeadBias);
+    }
+    out
+}

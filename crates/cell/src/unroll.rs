@@ -1,0 +1,49 @@
+//! The one time loop: a pass as a list of operations. It knows no cell.
+//!
+//! ```text
+//! forward:   for each layer, bottom first: for t = 0..T: gates          then  for t: readout
+//! backward:  for t: gradient of the readout          for each layer, top first: for t = T-1..0:
+//!                gates become their gradients; [dx_t | dh_{t-1}]; carry
+//! ```
+//!
+//! A layer runs through all of time before the next: its weights stay in the cache (doc/performance.md). Any other order
+//! that respects t and l gives the same bits.
+
+use crate::workspace::Bufs;
+use gatemill_kernels::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, ReadoutOp};
+
+/// Forward over T steps, readout included where there is one.
+pub(crate) fn forward(bufs: &Bufs, steps: usize) -> Vec<Op> {
+    let mut ops = Vec::new();
+    let mut x = bufs.x;
+    for (layer, b) in bufs.layers.iter().enumerate() {
+        for t in 0..steps {
+            ops.push(Op::Gates(GatesOp { layer, t, x, h: b.h, c: b.c, gates: b.gates, dropped: b.dropped }));
+        }
+        x = Some(b.dropped.unwrap_or(b.h));
+    }
+    if let (Some(logits), Some(nats), Some(h)) = (bufs.logits, bufs.nats, x) {
+        ops.extend((0..steps).map(|t| Op::Readout(ReadoutOp { t, h, logits, nats })));
+    }
+    ops
+}
+
+/// Backward over T steps. Without a readout the caller has put the outputs' gradient into d_y.
+pub(crate) fn backward(bufs: &Bufs, steps: usize) -> Vec<Op> {
+    let mut ops = Vec::new();
+    let Some(d_y) = bufs.d_y else { return ops };
+    if let Some(d_logits) = bufs.logits {
+        ops.extend((0..steps).map(|t| Op::HeadGrad(HeadGradOp { t, d_logits, d_y })));
+    }
+    for (layer, b) in bufs.layers.iter().enumerate().rev() {
+        let Some(back) = b.back else { continue };
+        // The gradient to a lower layer's output takes d_y's place: this layer has read it at that step.
+        let d_x = if layer > 0 { Some(d_y) } else { bufs.d_x };
+        for t in (0..steps).rev() {
+            let (d_h, d_c) = (back.d_h, back.d_c);
+            ops.push(Op::GateGrad(GateGradOp { layer, t, d_y, d_h, d_c, h: b.h, c: b.c, gates: b.gates }));
+            ops.push(Op::InputGrad(InputGradOp { layer, t, gates: b.gates, d_h, d_x }));
+        }
+    }
+    ops
+}

@@ -1,0 +1,171 @@
+//! Weight gradients: the list of tiles. Each tile is a stretch of the flat gradient with one owner; no threads here.
+//!
+//! One GEMM per matrix over all T*B tokens after the time loop: `dW_ih = sum x_t^T dA_t`, `dW_hh = sum h_{t-1}^T dA_t`,
+//! `dW_head = sum h_t^T d_logits_t`; for symbols a sum per symbol; biases as sums of dA. With S shards each has a
+//! gradient of its own, added by a fixed tree: (0+1)+(2+3), ...
+
+use crate::network::Network;
+use crate::workspace::Bufs;
+use gatemill_crew::Crew;
+use gatemill_kernels::{BufId, Buffer, Cell, Kernels, LANES, Layout, OutOfMemory, WeightTile};
+
+/// Rows of a tile: many enough to use the d rows in L1, few enough that two cores share evenly.
+const TILE_ROWS: usize = 126;
+/// Columns of d that a stretch of the tree's sums takes at a time, in floats.
+const SUM_LEAF: usize = 1 << 16;
+
+#[derive(Debug, Clone, Copy)]
+enum Tile {
+    /// Rows from `column` of a product with `a`; h_{t-1} where `previous`.
+    Rows { d: WeightTile, a: BufId, column: usize, previous: bool },
+    /// A row per symbol.
+    Symbols { d: WeightTile },
+    /// b_ih and b_hh of one panel.
+    Biases { d: WeightTile, gru: bool },
+    /// The readout's bias.
+    HeadBias { d: WeightTile },
+}
+
+/// The tiles of a network's gradient and the gradients of its shards.
+#[derive(Debug)]
+pub struct WeightGrads {
+    borders: Vec<usize>,
+    tiles: Vec<Tile>,
+    /// One per shard, `[layout.params()]` each; the first becomes the sum.
+    shards: Vec<Buffer>,
+    lanes: usize,
+}
+
+impl WeightGrads {
+    /// Tiles and memory for `shards` shards of a network. Errors: the memory is not to be had.
+    pub(crate) fn new(layout: &Layout, bufs: &Bufs, lanes: usize, shards: usize) -> Result<Self, OutOfMemory> {
+        assert!((1..=lanes).contains(&shards), "{shards} shards of {lanes} lanes");
+        let mut list = List { borders: vec![0], tiles: Vec::new() };
+        let mut x = bufs.x;
+        for (layer, b) in layout.layers().iter().zip(&bufs.layers) {
+            let s = layer.shape;
+            let gru = s.cell == Cell::Gru;
+            let d = |p: usize, first_vector: usize| WeightTile {
+                d: b.gates,
+                panel: p,
+                first_vector,
+                vectors: s.panels().width(p),
+            };
+            for p in 0..s.panels().count() {
+                match x {
+                    Some(x) if !s.symbols => list.rows(d(p, 0), x, s.k_x(), false),
+                    _ => list.push(Tile::Symbols { d: d(p, 0) }, s.k_x() * d(p, 0).vectors * LANES),
+                }
+            }
+            for p in 0..s.panels().count() {
+                list.rows(d(p, usize::from(gru)), b.h, s.k_h(), true);
+            }
+            for p in 0..s.panels().count() {
+                list.push(Tile::Biases { d: d(p, 0), gru }, 2 * d(p, 0).vectors * LANES);
+            }
+            x = Some(b.dropped.unwrap_or(b.h));
+        }
+        if let (Some(head), Some(logits), Some(h)) = (layout.head(), bufs.logits, x) {
+            let panels = head.panels();
+            let d = |p: usize| WeightTile {
+                d: logits,
+                panel: 0,
+                first_vector: panels.first(p),
+                vectors: panels.width(p),
+            };
+            for p in 0..panels.count() {
+                list.rows(d(p), h, head.k_h(), false);
+            }
+            for p in 0..panels.count() {
+                list.push(Tile::HeadBias { d: d(p) }, d(p).vectors * LANES);
+            }
+        }
+        assert_eq!(list.borders.last(), Some(&layout.params()), "the tiles do not cover the parameters");
+        let shards = (0..shards).map(|_| Buffer::zeroed(layout.params())).collect::<Result<_, _>>()?;
+        Ok(Self { borders: list.borders, tiles: list.tiles, shards, lanes })
+    }
+
+    /// The gradient, summed over shards: `[layout.params()]`, packed.
+    pub fn sum(&self) -> &[f32] {
+        &self.shards[0]
+    }
+
+    /// Bytes of all shards' gradients.
+    pub fn size_bytes(&self) -> usize {
+        self.shards.iter().map(|s| 4 * s.len()).sum()
+    }
+
+    /// Lanes of shard `s`: even, in order.
+    pub fn lanes_of(&self, s: usize) -> std::ops::Range<usize> {
+        let n = self.shards.len();
+        s * self.lanes / n..(s + 1) * self.lanes / n
+    }
+
+    /// Number of shards.
+    pub fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Computes every tile from the gate gradients that backward left in `network`, then adds the shards up.
+    pub fn compute(&mut self, crew: &Crew, kernels: &Kernels, network: &Network, ids: &[u32]) {
+        let ws = network.workspace();
+        for s in 0..self.shards.len() {
+            let lanes = self.lanes_of(s);
+            let tiles = &self.tiles;
+            crew.tiles(&mut self.shards[s], &self.borders, |i, out| match tiles[i] {
+                Tile::Rows { d, a, column, previous } => {
+                    kernels.weight_grad(ws, &d, (a, column, previous), lanes.clone(), out);
+                }
+                Tile::Symbols { d } => kernels.symbol_grad(ws, &d, ids, lanes.clone(), out),
+                Tile::HeadBias { d } => kernels.bias_grad(ws, &d, lanes.clone(), out),
+                Tile::Biases { d, gru } => biases(kernels, network, d, gru, lanes.clone(), out),
+            });
+        }
+        let mut stride = 1;
+        while stride < self.shards.len() {
+            for s in (0..self.shards.len() - stride).step_by(2 * stride) {
+                let (low, high) = self.shards.split_at_mut(s + stride);
+                let from: &[f32] = &high[0];
+                crew.pieces([&mut low[s][..]], LANES, SUM_LEAF, |first, [into]| {
+                    kernels.add(into, &from[first..first + into.len()]);
+                });
+            }
+            stride *= 2;
+        }
+    }
+}
+
+/// Both biases of a panel have the same gradient, but for a GRU's n: b_in takes d_n, b_hn takes r * d_n (slot 3).
+fn biases(kernels: &Kernels, network: &Network, d: WeightTile, gru: bool, lanes: std::ops::Range<usize>, out: &mut [f32]) {
+    let ws = network.workspace();
+    let (ih, hh) = out.split_at_mut(d.vectors * LANES);
+    kernels.bias_grad(ws, &d, lanes.clone(), ih);
+    if gru {
+        // x order is (n, r, z), h order (r, z, n).
+        hh[..2 * LANES].copy_from_slice(&ih[LANES..]);
+        let n_h = WeightTile { first_vector: 3, vectors: 1, ..d };
+        kernels.bias_grad(ws, &n_h, lanes, &mut hh[2 * LANES..]);
+    } else {
+        hh.copy_from_slice(ih);
+    }
+}
+
+struct List {
+    borders: Vec<usize>,
+    tiles: Vec<Tile>,
+}
+
+impl List {
+    fn push(&mut self, tile: Tile, len: usize) {
+        let begin = self.borders.last().copied().unwrap_or(0);
+        self.borders.push(begin + len);
+        self.tiles.push(tile);
+    }
+    fn rows(&mut self, d: WeightTile, a: BufId, k: usize, previous: bool) {
+        let pieces = k.div_ceil(TILE_ROWS);
+        for i in 0..pieces {
+            let (begin, end) = (i * k / pieces, (i + 1) * k / pieces);
+            self.push(Tile::Rows { d, a, column: begin, previous }, (end - begin) * d.vectors * LANES);
+        }
+    }
+}
