@@ -1,0 +1,72 @@
+//! Writes the seeds of the fuzz targets: small files that are right, and one for each way of being wrong that the fault
+//! catalogue names. The same files on every run; they are committed.
+
+use gatemill_train::checkpoint::form::{Snapshot, Tensor, encode};
+use serde_json::{Map, json};
+use std::fs;
+use std::io;
+use std::path::Path;
+
+fn main() -> io::Result<()> {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
+    checkpoints(&seeds.join("checkpoint_read"))
+}
+
+/// Model files: two that are right, then faults M01 to M06 and M13.
+fn checkpoints(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let write = |name: &str, bytes: &[u8]| fs::write(folder.join(name), bytes);
+
+    let tensor = |name: &str, shape: &[usize]| Tensor {
+        name: name.to_owned(),
+        shape: shape.to_vec(),
+        data: (0..shape.iter().product::<usize>()).map(|at| at as f32 - 1.5).collect(),
+    };
+    let tensors = vec![tensor("rnn.weight_ih_l0", &[4, 3]), tensor("rnn.bias_ih_l0", &[4]), tensor("head.bias", &[3])];
+    let mut meta = Map::new();
+    meta.insert("vocabulary".into(), json!(["a", "\u{0}", "\u{d55c}"]));
+    meta.insert("cursor".into(), json!({"epoch": 1, "position": 9_007_199_254_740_993_u64, "lr": 2e-3}));
+    let plain = encode(&Snapshot { tensors: tensors.clone(), meta: None }).map_err(io::Error::other)?;
+    let checked = encode(&Snapshot { tensors, meta: Some(meta) }).map_err(io::Error::other)?;
+    write("plain", &plain)?;
+    write("checked", &checked)?;
+
+    write("m01_seven_bytes", &plain[..7])?;
+    write("m01_cut", &plain[..plain.len() - 3])?;
+    write("m01_header_beyond_file", &[&1_000_000_u64.to_le_bytes()[..], b"{}"].concat())?;
+    write("m01_header_of_2_64", &[&[0xff; 8][..], b"{}"].concat())?;
+    write("m02_not_utf8", &file(b"{\"\xff\":1}  ", &[]))?;
+    write("m02_deep", &file("[".repeat(400).as_bytes(), &[]))?;
+    for (name, header, data_bytes) in [
+        (
+            "m03_twice",
+            r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"\u0061":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#,
+            8,
+        ),
+        (
+            "m04_overlap",
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}}"#,
+            12,
+        ),
+        ("m04_backwards", r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[8,4]}}"#, 8),
+        ("m04_empty", r#"{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}"#, 0),
+        ("m04_trailing", r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 9),
+        (
+            "m05_overflow",
+            r#"{"a":{"dtype":"F32","shape":[4194305,4194305,211106198978564],"data_offsets":[0,16]}}"#,
+            16,
+        ),
+        ("m05_a_million_in_four_bytes", r#"{"a":{"dtype":"F32","shape":[1000000],"data_offsets":[0,4]}}"#, 4),
+        ("m06_f16", r#"{"a":{"dtype":"F16","shape":[2],"data_offsets":[0,4]}}"#, 4),
+    ] {
+        write(name, &file(header.as_bytes(), &vec![0x3f; data_bytes]))?;
+    }
+    write("m13_pickle", b"PK\x03\x04\0\0\0\0\0\0archive/data.pkl")
+}
+
+/// A file of this header, padded to 8 bytes, and this data.
+fn file(header: &[u8], data: &[u8]) -> Vec<u8> {
+    let mut header = header.to_vec();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    [&(header.len() as u64).to_le_bytes()[..], &header, data].concat()
+}
