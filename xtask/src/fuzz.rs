@@ -40,7 +40,8 @@ pub(crate) fn each_target(workspace: &Workspace, seconds: u64) -> Result<Outcome
         if seeds.is_dir() {
             command.arg(seeds);
         }
-        let limits = ["-rss_limit_mb=1024", "-malloc_limit_mb=64", "-timeout=10", "-print_final_stats=1"];
+        let limits =
+            ["-rss_limit_mb=1024", "-malloc_limit_mb=64", "-timeout=10", "-verbosity=0", "-print_final_stats=1"];
         command.arg("--").arg(format!("-max_total_time={seconds}")).args(limits);
         shell::run(&mut command).with_context(|| format!("fuzz target {target}"))?;
     }
