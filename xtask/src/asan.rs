@@ -15,7 +15,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
         return Ok(Outcome::Skipped(why));
     }
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let mut command = workspace.nightly_cargo(["test", "--locked", "--no-fail-fast", "--lib", "--tests", "--target"]);
+    let mut command = workspace.nightly_cargo(["test", "--locked", "--no-fail-fast", "--tests", "--target"]);
     command.arg(target);
     for package in UNSAFE {
         command.args(["--package", package]);

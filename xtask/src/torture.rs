@@ -17,7 +17,7 @@ pub(crate) fn run(workspace: &Workspace, fuzz_seconds: u64, filter: Option<&str>
     let mut rows = Vec::new();
     for tier in TIERS.into_iter().filter(|tier| has_tier(tier)) {
         rows.push(Row::of(tier, || {
-            let count = tiers::forced(workspace, tier, &["--release", "--lib", "--tests"], &harness)?;
+            let count = tiers::forced(workspace, tier, &["--release", "--tests"], &harness)?;
             Ok(Outcome::Passed(count.note()))
         }));
     }
@@ -26,7 +26,7 @@ pub(crate) fn run(workspace: &Workspace, fuzz_seconds: u64, filter: Option<&str>
         for package in NUMERIC {
             command.args(["--exclude", package]);
         }
-        command.args(["--lib", "--bins", "--tests", "--"]).args(&harness);
+        command.args(["--tests", "--"]).args(&harness);
         let count = shell::count(&mut command)?;
         Ok(Outcome::Passed(count.note()))
     }));
