@@ -60,6 +60,9 @@ pub(crate) fn others(workspace: &Workspace) -> Result<Outcome> {
     if !faults.is_empty() {
         bail!("{}", faults.join("; "));
     }
+    if notes.is_empty() {
+        notes.push(format!("this CPU has no tier but {}", best_tier()));
+    }
     Ok(Outcome::Passed(notes.join("; ")))
 }
 
