@@ -150,6 +150,7 @@ pub(super) fn read_checkpoint(storage: &dyn Storage, path: &Path) -> Result<Deco
 /// The newest checkpoint of the run folder `run` that is whole.
 ///
 /// A newer one that is not is passed over and said in the notices; with `strict` it is an error.
+/// NaN and infinite values in weights and moments are said, not refused: the next step will find them.
 /// Errors: [`LoadError::None`] and [`LoadError::AllUnusable`] where nothing is left; never a fresh start.
 pub fn newest(storage: &dyn Storage, run: &Path, strict: bool) -> Result<Loaded, LoadError> {
     let mut failures: Vec<ReadError> = Vec::new();
@@ -158,7 +159,7 @@ pub fn newest(storage: &dyn Storage, run: &Path, strict: bool) -> Result<Loaded,
         match read_checkpoint(storage, &path) {
             Ok(decoded) => {
                 let mut notices = passed_over(&failures, &path);
-                notices.extend(odd_value_notices(&decoded, &path, |_| true));
+                notices.extend(odd_value_notices(&decoded, &path, |tensor| !tensor.starts_with("state.")));
                 return Ok(Loaded { snapshot: decoded.snapshot, path, step: Some(step), notices });
             }
             Err(source) if strict => return Err(LoadError::NewestUnusable { source }),

@@ -228,6 +228,17 @@ fn fault_K01_leftovers_of_a_killed_process_are_removed_and_said() {
 }
 
 #[test]
+fn a_save_that_fails_before_the_rename_leaves_the_old_file_of_its_name_counting() {
+    let mut history = two_saved();
+    let at_call = history.disk.calls();
+    history.disk.set_fault(Some(Fault { at_call, lasting: false, os_error: ENOSPC, takes_effect: false }));
+    assert!(matches!(history.save(2), SaveOutcome::Skipped { .. }));
+    history.save(3);
+    let left: Vec<bool> = (1..=3).map(|step| holds(&history.disk, &step_path(&run(), step), step)).collect();
+    assert_eq!(left, [false, true, true]);
+}
+
+#[test]
 fn a_temporary_that_cannot_be_removed_blocks_nothing() {
     let mut history = two_saved();
     // One of each name that a fresh saver would try first.

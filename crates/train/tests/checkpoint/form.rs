@@ -109,6 +109,31 @@ fn fault_M16_every_flipped_bit_is_an_error() {
     }
 }
 
+/// Damage of several bits that keeps the header sound: another shape of the same size, two names exchanged.
+#[test]
+fn fault_M16_names_and_shapes_are_summed_with_their_data() {
+    let same_size = Snapshot { tensors: vec![tensor("a", &[2, 3], 1), tensor("b", &[2, 3], 2)], ..small() };
+    let bytes = encode(&same_size).unwrap();
+    let replace = |from: &[u8], to: &[u8], count: usize| {
+        let mut changed = bytes.clone();
+        let places = (0..bytes.len() - from.len()).filter(|&at| bytes[at..].starts_with(from));
+        for at in places.take(count) {
+            changed[at..at + to.len()].copy_from_slice(to);
+        }
+        assert_ne!(changed, bytes);
+        changed
+    };
+    let reshaped = decode(&replace(b"\"shape\":[2,3]", b"\"shape\":[3,2]", 1)).unwrap_err();
+    assert!(matches!(&reshaped, FormError::TensorChecksum { tensor, .. } if tensor == "a"), "{reshaped}");
+    let renamed = decode(&replace(b"\"a\":{", b"\"c\":{", 1)).unwrap_err();
+    assert!(matches!(&renamed, FormError::Record { .. }), "{renamed}");
+    let summed = |name: &str, shape: &[usize]| tensor_checksum(&tensor(name, shape, 1));
+    let all =
+        [summed("a", &[2, 3]), summed("b", &[2, 3]), summed("a", &[3, 2]), summed("a", &[6]), summed("a", &[6, 1])];
+    let distinct: std::collections::BTreeSet<u32> = all.into();
+    assert_eq!(distinct.len(), all.len());
+}
+
 #[test]
 fn fault_M01_every_truncation_is_an_error() {
     for snapshot in [small(), Snapshot { meta: None, ..small() }] {
