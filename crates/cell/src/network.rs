@@ -59,6 +59,8 @@ pub struct Network {
     backward: Vec<Op>,
     split: Option<Split>,
     steps: usize,
+    /// Steps of the last backward: later gate gradients are of an older chunk.
+    backward_steps: usize,
 }
 
 impl Network {
@@ -69,7 +71,9 @@ impl Network {
         let (ws, bufs) = allocate(layout, tokens, needs)?;
         let forward = unroll::forward(&bufs, options.steps);
         let backward = unroll::backward(&bufs, options.steps);
-        Ok(Self { layout: layout.clone(), ws, bufs, forward, backward, split: options.split, steps: options.steps })
+        let NetworkOptions { split, steps, .. } = options;
+        let layout = layout.clone();
+        Ok(Self { layout, ws, bufs, forward, backward, split, steps, backward_steps: 0 })
     }
     /// The tiles and memory of this network's weight gradients. Errors: the memory is not to be had.
     pub fn weight_grads(&self, shards: usize) -> Result<WeightGrads, OutOfMemory> {
@@ -86,6 +90,9 @@ impl Network {
     /// Bytes of all buffers.
     pub fn size_bytes(&self) -> usize {
         self.ws.size_bytes()
+    }
+    pub(crate) fn backward_steps(&self) -> usize {
+        self.backward_steps
     }
     pub(crate) fn workspace(&self) -> &Workspace {
         &self.ws
@@ -106,13 +113,17 @@ impl Network {
     }
     /// Backward over the chunk that `forward` ran: gate gradients in the gates' place, gradients to h_0, c_0 and x.
     ///
-    /// The gradient that comes from after the chunk is zero unless [`Network::set_final_grad`] set it.
+    /// The gradient that comes from after the chunk is zero unless [`Network::set_final_grad`] set it for this call.
+    /// Panics where the chunk is longer than T.
     pub fn backward(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, chunk: &Chunk<'_>) {
+        assert!(chunk.steps <= self.steps, "a chunk of {} steps in a network of {}", chunk.steps, self.steps);
+        self.backward_steps = chunk.steps;
         let split = self.split(crew);
         crew.run(kernels, &self.backward, chunk.steps, &Self::pass(params, chunk), &mut self.ws, split);
     }
-    /// No gradient comes from after the chunk: truncated backpropagation through time.
+    /// Takes `set_final_grad` back: no gradient comes from after the chunk, truncated backpropagation through time.
     pub fn clear_final_grad(&mut self) {
+
         for back in self.bufs.layers.iter().filter_map(|l| l.back) {
             self.ws.buf_mut(back.d_h).fill(0.0);
             if let Some(d_c) = back.d_c {
@@ -232,16 +243,21 @@ impl Network {
         let id = self.bufs.nats.expect("no readout");
         &self.ws.buf(id)[..steps * self.lanes()]
     }
-    /// Sets the gradient that comes from after the chunk to each layer's h and c, `[B, H]` each.
+    /// Sets, for the next backward, the gradient that comes from after the chunk to each layer's h and c, `[B, H]` each.
+    /// A c that is None is zero. Panics where a gradient has another shape or backward was not asked for.
     pub fn set_final_grad(&mut self, grads: &[LayerState]) {
         assert_eq!(grads.len(), self.bufs.layers.len(), "gradients for {} layers", grads.len());
         for (l, g) in grads.iter().enumerate() {
             let hidden = self.layout.layers()[l].shape.hidden;
             let back = self.bufs.layers[l].back.expect("no backward was asked for");
+            assert_eq!(g.h.len(), self.lanes() * hidden, "layer {l}: the gradient to h has another shape");
+            let zeros = vec_of(if back.d_c.is_some() { g.h.len() } else { 0 });
+            let c = g.c.as_ref().unwrap_or(&zeros);
+            assert!(back.d_c.is_none() || c.len() == g.h.len(), "layer {l}: the gradient to c has another shape");
             for lane in 0..self.lanes() {
                 let part = lane * hidden..(lane + 1) * hidden;
                 self.ws.row_mut(back.d_h, lane, hidden).copy_from_slice(&g.h[part.clone()]);
-                if let (Some(id), Some(c)) = (back.d_c, &g.c) {
+                if let Some(id) = back.d_c {
                     put_units(&mut self.ws, id, lane, &c[part]);
                 }
             }

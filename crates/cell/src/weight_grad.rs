@@ -7,7 +7,7 @@
 use crate::network::Network;
 use crate::workspace::Bufs;
 use gatemill_crew::Crew;
-use gatemill_kernels::{BufId, Buffer, Cell, Kernels, LANES, Layout, OutOfMemory, WeightTile};
+use gatemill_kernels::{BufId, Buffer, Cell, Kernels, LANES, Layout, OutOfMemory, Part, WeightTile};
 
 /// Rows of a tile: many enough to use the d rows in L1, few enough that two cores share evenly.
 const TILE_ROWS: usize = 126;
@@ -106,19 +106,20 @@ impl WeightGrads {
         self.shards.len()
     }
 
-    /// Computes every tile from the gate gradients that backward left in `network`, then adds the shards up.
+    /// Computes every tile from the gate gradients that the last backward left in `network`, over the steps of its chunk,
+    /// then adds the shards up.
     pub fn compute(&mut self, crew: &Crew, kernels: &Kernels, network: &Network, ids: &[u32]) {
         let ws = network.workspace();
         for s in 0..self.shards.len() {
-            let lanes = self.lanes_of(s);
-            let tiles = &self.tiles;
+            let part = Part { steps: network.backward_steps(), lanes: self.lanes_of(s) };
+            let (part, tiles) = (&part, &self.tiles);
             crew.tiles(&mut self.shards[s], &self.borders, |i, out| match tiles[i] {
                 Tile::Rows { d, a, column, previous } => {
-                    kernels.weight_grad(ws, &d, (a, column, previous), lanes.clone(), out);
+                    kernels.weight_grad(ws, &d, (a, column, previous), part, out);
                 }
-                Tile::Symbols { d } => kernels.symbol_grad(ws, &d, ids, lanes.clone(), out),
-                Tile::HeadBias { d } => kernels.bias_grad(ws, &d, lanes.clone(), out),
-                Tile::Biases { d, gru } => biases(kernels, network, d, gru, lanes.clone(), out),
+                Tile::Symbols { d } => kernels.symbol_grad(ws, &d, ids, part, out),
+                Tile::HeadBias { d } => kernels.bias_grad(ws, &d, part, out),
+                Tile::Biases { d, gru } => biases(kernels, network, d, gru, part, out),
             });
         }
         let mut stride = 1;
@@ -136,15 +137,15 @@ impl WeightGrads {
 }
 
 /// Both biases of a panel have the same gradient, but for a GRU's n: b_in takes d_n, b_hn takes r * d_n (slot 3).
-fn biases(kernels: &Kernels, network: &Network, d: WeightTile, gru: bool, lanes: std::ops::Range<usize>, out: &mut [f32]) {
+fn biases(kernels: &Kernels, network: &Network, d: WeightTile, gru: bool, part: &Part, out: &mut [f32]) {
     let ws = network.workspace();
     let (ih, hh) = out.split_at_mut(d.vectors * LANES);
-    kernels.bias_grad(ws, &d, lanes.clone(), ih);
+    kernels.bias_grad(ws, &d, part, ih);
     if gru {
         // x order is (n, r, z), h order (r, z, n).
         hh[..2 * LANES].copy_from_slice(&ih[LANES..]);
         let n_h = WeightTile { first_vector: 3, vectors: 1, ..d };
-        kernels.bias_grad(ws, &n_h, lanes, &mut hh[2 * LANES..]);
+        kernels.bias_grad(ws, &n_h, part, &mut hh[2 * LANES..]);
     } else {
         hh.copy_from_slice(ih);
     }

@@ -40,4 +40,4 @@ pub use pack::{Cell, HeadLayout, LANES, LayerLayout, LayerShape, Layout, Panels,
 pub use random::{Purpose, philox, uniform};
 pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, Pass, ReadoutOp, WeightTile};
 pub use table::Kernels;
-pub use view::{BufId, Columns, Share, Space, Tokens, TokensMut, Workspace};
+pub use view::{BufId, Columns, Part, Share, Space, Tokens, TokensMut, Workspace};

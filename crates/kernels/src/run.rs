@@ -11,8 +11,7 @@ use crate::op::readout::{HeadGrad, Loss, Readout};
 use crate::op::weight_grad::{Columns as Rows, WeightGrad};
 use crate::pack::{Cell, HeadLayout, LANES, LayerLayout, Weights};
 use crate::table::Kernels;
-use crate::view::{At, BufId, Columns, Share, Space, Tokens, Workspace};
-use std::ops::Range;
+use crate::view::{At, BufId, Columns, Part, Share, Space, Tokens, Workspace};
 
 /// What all operations of a pass read.
 #[derive(Clone, Copy)]
@@ -342,6 +341,13 @@ pub struct WeightTile {
     pub vectors: usize,
 }
 
+/// Panics where `part` is not inside the tokens.
+fn inside(tokens: &Tokens, part: &Part) {
+    let Part { steps, lanes } = part;
+    let fits = *steps <= tokens.steps() && lanes.start <= lanes.end && lanes.end <= tokens.lanes();
+    assert!(fits, "{part:?} of {} steps, {} lanes", tokens.steps(), tokens.lanes());
+}
+
 impl Kernels {
     fn columns(&self, ws: &Workspace, tile: &WeightTile) -> Rows {
         let grid = ws.grid(tile.d);
@@ -359,7 +365,7 @@ impl Kernels {
         Rows { base, stride: 4 * floats, n: tile.vectors }
     }
 
-    /// `out [rows][n*16] = sum over tokens a[row(token)][column..]^T d[token]`, tokens ascending, lanes of one shard.
+    /// `out [rows][n*16] = sum over tokens a[row(token)][column..]^T d[token]`, tokens of `part` ascending.
     ///
     /// `previous`: row(token) is the previous state's row (W_hh), else the token's own (W_ih, readout). Panics where the
     /// tile is not inside its buffers.
@@ -368,7 +374,7 @@ impl Kernels {
         ws: &Workspace,
         tile: &WeightTile,
         (a, column, previous): (BufId, usize, bool),
-        lanes: Range<usize>,
+        part: &Part,
         out: &mut [f32],
     ) {
         let d = self.columns(ws, tile);
@@ -378,31 +384,31 @@ impl Kernels {
         assert!(out.len() == rows * tile.vectors * LANES, "weight gradient: {} floats are no whole rows", out.len());
         assert!(column + rows <= grid.at().row_stride(), "weight gradient: columns {column}..{}", column + rows);
         let tokens: &Tokens = ws.tokens();
-        assert!(lanes.start <= lanes.end && lanes.end <= tokens.lanes(), "lanes {lanes:?} of {}", tokens.lanes());
+        inside(tokens, part);
         let index = if previous { tokens.prev_rows() } else { tokens.own_rows() };
-        let g = WeightGrad { a: grid.at(), column, index, d, tokens, lanes };
+        let g = WeightGrad { a: grid.at(), column, index, d, tokens, part };
         // SAFETY: rows come from Tokens; columns, tile and out were just checked.
         unsafe { (self.table().weight_grad)(&g, out) }
     }
 
     /// `out [V][n*16]`: for each symbol the sum of the d rows of its tokens, in order. Panics as `weight_grad`.
-    pub fn symbol_grad(&self, ws: &Workspace, tile: &WeightTile, ids: &[u32], lanes: Range<usize>, out: &mut [f32]) {
+    pub fn symbol_grad(&self, ws: &Workspace, tile: &WeightTile, ids: &[u32], part: &Part, out: &mut [f32]) {
         let d = self.columns(ws, tile);
         let tokens = ws.tokens();
         assert!(ids.len() >= tokens.count() && out.len().is_multiple_of(tile.vectors * LANES), "symbol gradient");
-        assert!(lanes.start <= lanes.end && lanes.end <= tokens.lanes(), "lanes {lanes:?} of {}", tokens.lanes());
+        inside(tokens, part);
         // SAFETY: just checked.
-        unsafe { (self.table().symbol_grad)(d, ids, tokens, &lanes, out) }
+        unsafe { (self.table().symbol_grad)(d, ids, tokens, part, out) }
     }
 
     /// `out [n*16]`: the sum of all d rows, in order. Panics as `weight_grad`.
-    pub fn bias_grad(&self, ws: &Workspace, tile: &WeightTile, lanes: Range<usize>, out: &mut [f32]) {
+    pub fn bias_grad(&self, ws: &Workspace, tile: &WeightTile, part: &Part, out: &mut [f32]) {
         let d = self.columns(ws, tile);
         let tokens = ws.tokens();
         assert!(out.len() == tile.vectors * LANES, "bias gradient: {} floats", out.len());
-        assert!(lanes.start <= lanes.end && lanes.end <= tokens.lanes(), "lanes {lanes:?} of {}", tokens.lanes());
+        inside(tokens, part);
         // SAFETY: just checked.
-        unsafe { (self.table().bias_grad)(d, tokens, &lanes, out) }
+        unsafe { (self.table().bias_grad)(d, tokens, part, out) }
     }
 
     /// Panel `p` of a layer's start rows `[start_rows][slots*16]`, from its masters. Panics where a length is wrong.

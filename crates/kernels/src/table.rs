@@ -11,8 +11,7 @@ use crate::op::readout::{HeadGrad, Readout};
 use crate::op::update::Adam;
 use crate::op::weight_grad::{Columns, WeightGrad};
 use crate::pack::{LayerLayout, Panels};
-use crate::view::Tokens;
-use std::ops::Range;
+use crate::view::{Part, Tokens};
 
 /// The entry points of one tier.
 pub(crate) struct Table {
@@ -22,8 +21,8 @@ pub(crate) struct Table {
     pub(crate) readout: unsafe fn(&Readout<'_>),
     pub(crate) head_grad: unsafe fn(&HeadGrad<'_>),
     pub(crate) weight_grad: unsafe fn(&WeightGrad<'_>, &mut [f32]),
-    pub(crate) symbol_grad: unsafe fn(Columns, &[u32], &Tokens, &Range<usize>, &mut [f32]),
-    pub(crate) bias_grad: unsafe fn(Columns, &Tokens, &Range<usize>, &mut [f32]),
+    pub(crate) symbol_grad: unsafe fn(Columns, &[u32], &Tokens, &Part, &mut [f32]),
+    pub(crate) bias_grad: unsafe fn(Columns, &Tokens, &Part, &mut [f32]),
     pub(crate) sum_squares: unsafe fn(&[f32]) -> f64,
     pub(crate) add: unsafe fn(&mut [f32], &[f32]),
     pub(crate) adam: unsafe fn(&Adam, &mut [f32], &[f32], &mut [f32], &mut [f32]),
@@ -73,8 +72,7 @@ macro_rules! entries {
             use crate::op::{readout::{HeadGrad, Readout}, weight_grad::{Columns, WeightGrad}};
             use crate::pack::{LayerLayout, Panels};
             use crate::table::{Table, entry, map};
-            use crate::view::Tokens;
-            use std::ops::Range;
+            use crate::view::{Part, Tokens};
             type V = <$tiles as Tier>::V;
 
             entry!([$($features)?] forward(f: &Forward<'_>) = op::gates::forward::<$tiles>);
@@ -85,9 +83,9 @@ macro_rules! entries {
             entry!([$($features)?] weight_grad(g: &WeightGrad<'_>, out: &mut [f32])
                 = op::weight_grad::weight_grad::<$tiles>);
             entry!([$($features)?] symbol_grad(
-                d: Columns, ids: &[u32], tokens: &Tokens, lanes: &Range<usize>, out: &mut [f32])
+                d: Columns, ids: &[u32], tokens: &Tokens, part: &Part, out: &mut [f32])
                 = op::weight_grad::symbol_grad::<V>);
-            entry!([$($features)?] bias_grad(d: Columns, tokens: &Tokens, lanes: &Range<usize>, out: &mut [f32])
+            entry!([$($features)?] bias_grad(d: Columns, tokens: &Tokens, part: &Part, out: &mut [f32])
                 = op::weight_grad::bias_grad::<V>);
             entry!([$($features)?] sum_squares(block: &[f32]) -> f64 = op::sum::sum_squares);
             entry!([$($features)?] add(a: &mut [f32], b: &[f32]) = op::sum::add::<V>);

@@ -92,6 +92,15 @@ impl Tokens {
     }
 }
 
+/// The tokens that a sum runs over: the first steps of some lanes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Steps `0..steps`.
+    pub steps: usize,
+    /// The lanes of one shard.
+    pub lanes: Range<usize>,
+}
+
 /// What the rows of a buffer stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Space {

@@ -12,8 +12,7 @@
 use crate::pack::LANES;
 use crate::tile::{Tier, TokensCall, tiles};
 use crate::vector::Vector;
-use crate::view::{At, Tokens};
-use std::ops::Range;
+use crate::view::{At, Part, Tokens};
 
 /// Tokens of a block: 128 x 256 B of d is L1; doc/performance.md has the sweep.
 const BLOCK: usize = 128;
@@ -38,16 +37,16 @@ pub(crate) struct WeightGrad<'a> {
     pub(crate) index: &'a [u32],
     pub(crate) d: Columns,
     pub(crate) tokens: &'a Tokens,
-    pub(crate) lanes: Range<usize>,
+    pub(crate) part: &'a Part,
 }
 
-/// Calls `f(first token, count)` for every stretch of tokens of these lanes, in order, in pieces of at most `most`.
+/// Calls `f(first token, count)` for every stretch of tokens of this part, in order, in pieces of at most `most`.
 #[inline(always)]
-fn stretches(tokens: &Tokens, lanes: &Range<usize>, most: usize, mut f: impl FnMut(usize, usize)) {
-    let all = lanes.len() == tokens.lanes();
-    let (runs, len) = if all { (1, tokens.count()) } else { (tokens.steps(), lanes.len()) };
+fn stretches(tokens: &Tokens, part: &Part, most: usize, mut f: impl FnMut(usize, usize)) {
+    let (lanes, all) = (part.lanes.len(), part.lanes.len() == tokens.lanes());
+    let (runs, len) = if all { (1, part.steps * lanes) } else { (part.steps, lanes) };
     for run in 0..runs {
-        let begin = if all { 0 } else { run * tokens.lanes() + lanes.start };
+        let begin = if all { 0 } else { run * tokens.lanes() + part.lanes.start };
         let mut done = 0;
         while done < len {
             let count = most.min(len - done);
@@ -66,7 +65,7 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32]) {
     let n = g.d.n;
     let rows = out.len() / (n * LANES);
     out.fill(0.0);
-    stretches(g.tokens, &g.lanes, BLOCK, |token, count| {
+    stretches(g.tokens, g.part, BLOCK, |token, count| {
         for (first, m) in tiles(rows, T::TOKEN_ROWS[n - 1]) {
             // SAFETY: rows, tokens and columns are in range by the caller's promise.
             unsafe {
@@ -90,11 +89,11 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32]) {
 /// # Safety
 /// - the tier is available; rows of d are in range; `ids` has an entry per token; `out` holds whole rows.
 #[inline(always)]
-pub(crate) unsafe fn symbol_grad<V: Vector>(d: Columns, ids: &[u32], tokens: &Tokens, lanes: &Range<usize>, out: &mut [f32]) {
+pub(crate) unsafe fn symbol_grad<V: Vector>(d: Columns, ids: &[u32], tokens: &Tokens, part: &Part, out: &mut [f32]) {
     let width = d.n * LANES;
     let symbols = out.len() / width;
     out.fill(0.0);
-    stretches(tokens, lanes, usize::MAX, |token, count| {
+    stretches(tokens, part, usize::MAX, |token, count| {
         for token in token..token + count {
             let id = ids[token] as usize;
             if id >= symbols {
@@ -117,13 +116,13 @@ pub(crate) unsafe fn symbol_grad<V: Vector>(d: Columns, ids: &[u32], tokens: &To
 /// # Safety
 /// - as [`symbol_grad`].
 #[inline(always)]
-pub(crate) unsafe fn bias_grad<V: Vector>(d: Columns, tokens: &Tokens, lanes: &Range<usize>, out: &mut [f32]) {
+pub(crate) unsafe fn bias_grad<V: Vector>(d: Columns, tokens: &Tokens, part: &Part, out: &mut [f32]) {
     out.fill(0.0);
     for j in 0..d.n {
         // SAFETY: tokens and columns are in range by the caller's promise.
         unsafe {
             let mut sum = V::splat(0.0);
-            stretches(tokens, lanes, usize::MAX, |token, count| {
+            stretches(tokens, part, usize::MAX, |token, count| {
                 for token in token..token + count {
                     sum = sum.add(V::load(d.base.byte_add(token * d.stride).add(j * LANES)));
                 }
