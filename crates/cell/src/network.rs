@@ -61,6 +61,8 @@ pub struct Network {
     steps: usize,
     /// Steps of the last backward: later gate gradients are of an older chunk.
     backward_steps: usize,
+    /// `set_final_grad` was called since the last backward.
+    final_grad: bool,
 }
 
 impl Network {
@@ -73,7 +75,7 @@ impl Network {
         let backward = unroll::backward(&bufs, options.steps);
         let NetworkOptions { split, steps, .. } = options;
         let layout = layout.clone();
-        Ok(Self { layout, ws, bufs, forward, backward, split, steps, backward_steps: 0 })
+        Ok(Self { layout, ws, bufs, forward, backward, split, steps, backward_steps: 0, final_grad: false })
     }
     /// The tiles and memory of this network's weight gradients. Errors: the memory is not to be had.
     pub fn weight_grads(&self, shards: usize) -> Result<WeightGrads, OutOfMemory> {
@@ -117,13 +119,16 @@ impl Network {
     /// Panics where the chunk is longer than T.
     pub fn backward(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, chunk: &Chunk<'_>) {
         assert!(chunk.steps <= self.steps, "a chunk of {} steps in a network of {}", chunk.steps, self.steps);
+        if !std::mem::take(&mut self.final_grad) {
+            self.clear_final_grad();
+        }
         self.backward_steps = chunk.steps;
         let split = self.split(crew);
         crew.run(kernels, &self.backward, chunk.steps, &Self::pass(params, chunk), &mut self.ws, split);
     }
     /// Takes `set_final_grad` back: no gradient comes from after the chunk, truncated backpropagation through time.
     pub fn clear_final_grad(&mut self) {
-
+        self.final_grad = false;
         for back in self.bufs.layers.iter().filter_map(|l| l.back) {
             self.ws.buf_mut(back.d_h).fill(0.0);
             if let Some(d_c) = back.d_c {
@@ -262,6 +267,7 @@ impl Network {
                 }
             }
         }
+        self.final_grad = true;
     }
     /// Gradients to each layer's h_0 and c_0, after `backward`.
     pub fn initial_grad(&self) -> Vec<LayerState> {
