@@ -67,12 +67,8 @@ impl WeightGrads {
         }
         if let (Some(head), Some(logits), Some(h)) = (layout.head(), bufs.logits, x) {
             let panels = head.panels();
-            let d = |p: usize| WeightTile {
-                d: logits,
-                panel: 0,
-                first_vector: panels.first(p),
-                vectors: panels.width(p),
-            };
+            let d =
+                |p: usize| WeightTile { d: logits, panel: 0, first_vector: panels.first(p), vectors: panels.width(p) };
             for p in 0..panels.count() {
                 list.rows(d(p), h, head.k_h(), false);
             }

@@ -97,8 +97,8 @@ pub struct Config {
     pub eps: f64,
     /// `--schedule`
     pub schedule: ScheduleKind,
-    /// `--warmup`: steps of linear warm-up
-    pub warmup: u64,
+    /// `--warmup`: steps of linear warm-up; not given: 100 with cosine, none with constant
+    pub warmup: Option<u64>,
     /// `--min-lr`: where the cosine ends
     pub min_lr: f64,
     /// `--clip-norm`: largest gradient norm; 0 switches clipping off
@@ -135,7 +135,7 @@ impl Default for Config {
             beta2: 0.999,
             eps: 1e-8,
             schedule: ScheduleKind::Cosine,
-            warmup: 100,
+            warmup: None,
             min_lr: 0.0,
             clip_norm: 5.0,
             init: InitKind::Pytorch,

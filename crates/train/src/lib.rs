@@ -1,6 +1,32 @@
 //! The trainer: model, loss, optimiser, the step, storage, checkpoints, sampling.
-
+//!
+//! The nine stages, in the order of [`Trainer::step`]: bytes -> tokens -> lanes -> forward -> loss -> backward ->
+//! weight gradients -> update -> checkpoint.
 #![forbid(unsafe_code)]
 
-pub mod checkpoint;
-pub mod storage;
+mod config; // what a run is made of
+mod error; // what can end it
+
+mod init; // initial weights
+mod model; // symbols | stack | readout
+
+mod loss; // nats in a fixed order
+
+mod clip; // the norm, and what it limits
+mod optim; // moments and the update
+mod schedule; // the learning rate of a step
+
+mod trainer; // the nine stages in one function
+
+mod eval; // the loss of a text
+mod sample; // a text by the model
+
+pub mod checkpoint; // snapshots as files
+pub mod storage; // the disk, real or simulated
+
+pub use config::{CellKind, Config, ConfigError, InitKind, OptimizerKind, ScheduleKind, VocabChoice};
+pub use error::{ErrorKind, TrainError};
+pub use eval::Evaluation;
+pub use model::CharModel;
+pub use sample::{Generator, SampleOptions};
+pub use trainer::{Cost, EpochEnd, StepReport, Trainer, weight_bytes};

@@ -1,0 +1,66 @@
+//! What can end a run, and which exit code that is.
+
+use crate::config::ConfigError;
+use gatemill_cell::{OutOfMemory, ParamsError};
+use gatemill_corpus::CorpusError;
+
+/// Why training, evaluation or sampling stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A value that cannot be.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The corpus: unreadable, too short, changed.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// Memory is not to be had.
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+    /// Loss or gradient is no finite number; the weights are those of the step before.
+    #[error(
+        "training diverged in step {step}: {what} is not finite; the weights were left as they were before it. Try a smaller --lr or --clip-norm"
+    )]
+    Diverged {
+        /// The step, from 1.
+        step: u64,
+        /// `loss`, or the gradient of a tensor by name.
+        what: String,
+    },
+    /// A checkpoint or model that does not hold what it should.
+    #[error("this file does not hold a usable model: {0}")]
+    Model(String),
+}
+
+/// The classes of errors; the command line maps them to exit codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// 2
+    Usage,
+    /// 3
+    BadData,
+    /// 4
+    Io,
+    /// 5
+    Diverged,
+    /// 6
+    Resources,
+}
+
+impl TrainError {
+    /// The class of this error.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            TrainError::Config(_) => ErrorKind::Usage,
+            TrainError::Corpus(e) if e.is_io() => ErrorKind::Io,
+            TrainError::Corpus(_) | TrainError::Model(_) => ErrorKind::BadData,
+            TrainError::OutOfMemory(_) => ErrorKind::Resources,
+            TrainError::Diverged { .. } => ErrorKind::Diverged,
+        }
+    }
+}
+
+impl From<ParamsError> for TrainError {
+    fn from(e: ParamsError) -> Self {
+        TrainError::Model(e.to_string())
+    }
+}

@@ -1,0 +1,295 @@
+//! The run folder beside its checkpoints: its name, `config.toml`, `events.jsonl`, `samples.txt`.
+//!
+//! ```text
+//! runs/<corpus>-<cell>-<LxH>-<n>/config.toml    the flags of the run, for people and for the next run
+//!                                events.jsonl   every event, one JSON object per line
+//!                                samples.txt    what the model wrote, with step and loss
+//! ```
+//!
+//! The log is written behind the run, at most a second late, and always before a checkpoint: so it never lacks a step
+//! that a checkpoint has, and what a kill leaves behind (events after the checkpoint, a torn last line) is cut on resume.
+//! A log that cannot be written costs a notice, never the run.
+
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::checkpoint::{SaveError, replace_file};
+use crate::config::{CellKind, Config};
+use crate::events::{Event, Sample};
+use crate::run::{Settings, Source};
+use crate::storage::{PathKind, Storage};
+
+/// Lines wait no longer than this for their way to the file.
+const FLUSH_AFTER: Duration = Duration::from_secs(1);
+/// Names longer than this are cut: file systems stop at 255 bytes.
+const NAME_MAX_CHARS: usize = 48;
+/// Run numbers tried for a free one.
+const NUMBERS: u64 = 1_000_000;
+
+/// `RUN/config.toml`.
+pub fn config_path(run: &Path) -> PathBuf {
+    run.join("config.toml")
+}
+
+/// `RUN/events.jsonl`.
+pub fn events_path(run: &Path) -> PathBuf {
+    run.join("events.jsonl")
+}
+
+/// `RUN/samples.txt`.
+pub fn samples_path(run: &Path) -> PathBuf {
+    run.join("samples.txt")
+}
+
+/// The corpus part of a run's name: the first file's name without its ending, only letters, digits, `.`, `_`, `-`.
+pub fn corpus_name(source: &Source) -> String {
+    let name = match source {
+        Source::Builtin { .. } => "builtin".into(),
+        Source::Files { paths } => {
+            let first = paths.first().map(Path::new).and_then(Path::file_stem);
+            first.map_or_else(|| "corpus".into(), |stem| stem.to_string_lossy())
+        }
+    };
+    let plain = |c: char| if c.is_alphanumeric() || "._-".contains(c) { c } else { '_' };
+    let name: String = name.chars().map(plain).take(NAME_MAX_CHARS).collect();
+    // A leading dot would hide the run, a leading dash make it a flag.
+    let name = name.trim_start_matches(['.', '-']);
+    if name.is_empty() { "corpus".to_owned() } else { name.to_owned() }
+}
+
+/// Creates `root/<corpus>-<cell>-<LxH>-<n>` with the first free n, alone: two runs started at once get two folders.
+pub fn claim(storage: &dyn Storage, root: &Path, source: &Source, config: &Config) -> Result<PathBuf, (PathBuf, io::Error)> {
+    match storage.create_folder(root) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err((root.to_owned(), error)),
+        _ => {}
+    }
+    let cell = match config.cell {
+        CellKind::Rnn => "rnn",
+        CellKind::Lstm => "lstm",
+        CellKind::Gru => "gru",
+    };
+    let stem = format!("{}-{cell}-{}x{}", corpus_name(source), config.layers, config.hidden);
+    for n in 1..=NUMBERS {
+        let run = root.join(format!("{stem}-{n}"));
+        match storage.create_folder(&run) {
+            Ok(()) => return Ok(run),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err((run, error)),
+        }
+    }
+    Err((root.join(stem), io::ErrorKind::AlreadyExists.into()))
+}
+
+/// Whether a run has been here before: it must be resumed, not written over.
+pub fn is_run(storage: &dyn Storage, run: &Path) -> bool {
+    [config_path(run), events_path(run), crate::checkpoint::checkpoints_folder(run)]
+        .iter()
+        .any(|path| storage.kind(path).is_ok())
+}
+
+/// Writes `config.toml`: every flag with its value, the corpus, and how to go on.
+pub fn write_config(
+    storage: &dyn Storage,
+    run: &Path,
+    config: &Config,
+    settings: &Settings,
+) -> Result<(), SaveError> {
+    #[derive(Serialize)]
+    struct Page<'a> {
+        #[serde(flatten)]
+        config: &'a Config,
+        #[serde(flatten)]
+        settings: &'a Settings,
+    }
+    let head = format!(
+        "# Gatemill {}. What this run was asked to do; a checkpoint carries its own copy.\n# To go on: gatemill train --resume {}\n\n",
+        env!("CARGO_PKG_VERSION"),
+        run.display().to_string().escape_debug()
+    );
+    let page = toml::to_string(&Page { config, settings }).unwrap_or_else(|error| format!("# not written: {error}\n"));
+    replace_file(storage, &config_path(run), format!("{head}{page}").as_bytes())
+}
+
+/// One entry of `samples.txt`.
+pub fn sample_entry(sample: &Sample) -> String {
+    let Sample { step, train_nats, text } = sample;
+    let bits = train_nats / std::f64::consts::LN_2;
+    format!("=== step {step}: loss {train_nats:.4} nats, {bits:.3} bits per character ===\n{text}\n\n")
+}
+
+/// A file that grows by lines, written at intervals.
+pub(crate) struct EventLog {
+    storage: Arc<dyn Storage>,
+    path: PathBuf,
+    waiting: Vec<u8>,
+    since: Instant,
+}
+
+impl EventLog {
+    pub(crate) fn new(storage: Arc<dyn Storage>, run: &Path) -> Self {
+        Self { storage, path: events_path(run), waiting: Vec::new(), since: Instant::now() }
+    }
+
+    /// Takes a line. Errors: see [`EventLog::flush`].
+    pub(crate) fn add(&mut self, event: &Event) -> io::Result<()> {
+        event.write_line(&mut self.waiting);
+        if self.since.elapsed() < FLUSH_AFTER { Ok(()) } else { self.flush() }
+    }
+
+    /// Writes what waits. On an error the lines are given up: a full disk must not fill the memory too.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.since = Instant::now();
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let result = self.storage.append(&self.path, &self.waiting);
+        self.waiting.clear();
+        result
+    }
+}
+
+/// What is left of a log after it was cut back to a step.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CutLog {
+    /// The events that stay.
+    pub events: Vec<Event>,
+    /// The bytes that stay.
+    pub kept: Vec<u8>,
+    /// Lines that were no events, a torn last one included.
+    pub unreadable: u64,
+    /// Events after the step.
+    pub later: u64,
+}
+
+/// Cuts a log back to `step`: later events go, and so do lines that are none, such as a torn last one.
+///
+/// With `undone`, what comes after a step (evaluation, epoch's end, sample, end) goes for this step too: it will be done
+/// again.
+pub fn cut_events(log: &[u8], step: u64, undone: bool) -> CutLog {
+    let mut cut = CutLog::default();
+    for line in log.split_inclusive(|&byte| byte == b'\n') {
+        let event = if line.ends_with(b"\n") { serde_json::from_slice::<Event>(line).ok() } else { None };
+        match event {
+            None => cut.unreadable = cut.unreadable.saturating_add(1),
+            Some(event) if event.step() > step || (undone && event.step() == step && after_a_step(&event)) => {
+                cut.later = cut.later.saturating_add(1);
+            }
+            Some(event) => {
+                cut.kept.extend_from_slice(line);
+                cut.events.push(event);
+            }
+        }
+    }
+    cut
+}
+
+fn after_a_step(event: &Event) -> bool {
+    matches!(event, Event::Eval(_) | Event::Epoch(_) | Event::Sample(_) | Event::Done(_))
+}
+
+/// Cuts `events.jsonl` and `samples.txt` back to a checkpoint's step. A log that is missing counts as empty.
+pub(crate) fn cut_back(storage: &dyn Storage, run: &Path, step: u64, undone: bool) -> Result<CutLog, (PathBuf, io::Error)> {
+    let path = events_path(run);
+    let mut log = Vec::new();
+    match storage.kind(&path) {
+        Ok(PathKind::File) => {
+            let read = storage.open(&path).and_then(|mut file| file.content.read_to_end(&mut log));
+            read.map_err(|error| (path.clone(), error))?;
+        }
+        _ => return Ok(CutLog::default()),
+    }
+    let cut = cut_events(&log, step, undone);
+    if cut.kept.len() < log.len() {
+        replace_file(storage, &path, &cut.kept).map_err(|error| (path.clone(), io::Error::other(error)))?;
+    }
+    let entries = cut.events.iter().filter_map(|event| match event {
+        Event::Sample(sample) => Some(sample_entry(sample)),
+        _ => None,
+    });
+    let samples: String = entries.collect();
+    let path = samples_path(run);
+    replace_file(storage, &path, samples.as_bytes()).map_err(|error| (path, io::Error::other(error)))?;
+    Ok(cut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events::{Notice, Stopped};
+    use crate::storage::SimulatedDisk;
+
+    fn notice(step: u64) -> Event {
+        Event::Notice(Notice { step, text: format!("line\n{step}") })
+    }
+
+    #[test]
+    fn a_log_is_cut_at_the_step_and_at_every_torn_byte() {
+        let mut log = Vec::new();
+        let events = [notice(1), notice(2), Event::Stopped(Stopped { step: 2, signal: "SIGINT".to_owned() }), notice(3)];
+        let mut ends = vec![0];
+        for event in &events {
+            event.write_line(&mut log);
+            ends.push(log.len());
+        }
+        assert_eq!(cut_events(&log, 2, false).events, events[..3]);
+        assert_eq!(cut_events(&log, 2, false).later, 1);
+        for len in 0..=log.len() {
+            let whole = ends.iter().filter(|&&end| end <= len).count() - 1;
+            let cut = cut_events(&log[..len], 3, false);
+            assert_eq!(cut.events, events[..whole], "cut at byte {len}");
+            assert_eq!(cut.kept, log[..ends[whole]]);
+            assert_eq!(cut.unreadable, u64::from(len > ends[whole]));
+        }
+    }
+
+    #[test]
+    fn what_will_be_done_again_is_cut_too() {
+        let mut log = Vec::new();
+        notice(2).write_line(&mut log);
+        for step in [1, 2] {
+            let sample = Sample { step, train_nats: 1.0, text: String::new() };
+            Event::Sample(sample).write_line(&mut log);
+        }
+        assert_eq!(cut_events(&log, 2, false).events.len(), 3);
+        let steps: Vec<u64> = cut_events(&log, 2, true).events.iter().map(Event::step).collect();
+        assert_eq!(steps, [2, 1], "the notice of step 2 and the sample of step 1");
+    }
+
+    #[test]
+    fn two_runs_never_share_a_folder() {
+        let disk = SimulatedDisk::new();
+        let source = Source::Builtin { bytes: 10, seed: 1 };
+        let claim = || claim(&disk, Path::new("runs"), &source, &Config::default()).expect("a folder");
+        assert_eq!(claim(), Path::new("runs/builtin-lstm-2x256-1"));
+        assert_eq!(claim(), Path::new("runs/builtin-lstm-2x256-2"));
+    }
+
+    #[test]
+    fn names_are_plain() {
+        let name = |path: &str| corpus_name(&Source::Files { paths: vec![path.to_owned()] });
+        assert_eq!(name("/a/b/war peace.txt"), "war_peace");
+        assert_eq!(name("-rf.txt"), "rf");
+        assert_eq!(name("/a/.."), "corpus");
+        assert_eq!(name("x\u{1b}[31m.txt"), "x__31m");
+        assert_eq!(name(&"k".repeat(300)).len(), NAME_MAX_CHARS);
+        assert_eq!(name("소설.txt"), "소설");
+    }
+
+    #[test]
+    fn the_configuration_names_every_flag() {
+        let disk = SimulatedDisk::new();
+        disk.create_folder(Path::new("r")).expect("a folder");
+        let settings = Settings::new(Source::Files { paths: vec!["/x/\"y\".txt".to_owned()] });
+        write_config(&disk, Path::new("r"), &Config::default(), &settings).expect("written");
+        let text = String::from_utf8(disk.content(Path::new("r/config.toml")).expect("there")).expect("UTF-8");
+        let table: toml::Table = text.parse().expect("TOML");
+        assert_eq!(table["hidden"].as_integer(), Some(256));
+        assert_eq!(table["clip-norm"].as_float(), Some(5.0));
+        assert_eq!(table["keep"].as_str(), Some("2"));
+        assert_eq!(table["corpus"]["paths"][0].as_str(), Some("/x/\"y\".txt"));
+    }
+}

@@ -1,0 +1,118 @@
+//! The character model: symbols | stack of recurrent layers | readout. Weights, vocabulary, configuration.
+//!
+//! On disk: one safetensors file with PyTorch's names, `torch.nn.LSTM.load_state_dict` takes the `rnn.` part as it is;
+//! configuration and vocabulary stand in the `gatemill` record.
+
+use crate::checkpoint::{Snapshot, Tensor};
+use crate::config::{Config, VocabChoice};
+use crate::error::TrainError;
+use crate::init::initialise;
+use gatemill_cell::Params;
+use gatemill_corpus::Vocab;
+use gatemill_crew::Crew;
+use gatemill_kernels::{Kernels, LayerShape, Layout};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+
+/// A character model.
+#[derive(Debug)]
+pub struct CharModel {
+    /// The configuration that it was made with.
+    pub config: Config,
+    /// What its symbols are.
+    pub vocab: Vocab,
+    pub(crate) params: Params,
+}
+
+/// The packed layout of a configuration's model over `vocab` symbols.
+pub(crate) fn layout(config: &Config, vocab: usize) -> Layout {
+    let shape = |l: usize| LayerShape {
+        cell: config.cell.into(),
+        inputs: if l == 0 { vocab } else { config.hidden },
+        hidden: config.hidden,
+        symbols: l == 0,
+    };
+    let shapes: Vec<LayerShape> = (0..config.layers).map(shape).collect();
+    Layout::new(&shapes, Some(vocab))
+}
+
+impl CharModel {
+    /// A model with initial weights. Errors: an impossible configuration, no memory.
+    pub fn new(config: &Config, vocab: &Vocab, crew: &Crew, kernels: &Kernels) -> Result<Self, TrainError> {
+        config.validate()?;
+        let mut params = Params::zeroed(Arc::new(layout(config, vocab.len())))?;
+        initialise(config, &mut params)?;
+        params.derive(crew, kernels);
+        Ok(Self { config: config.clone(), vocab: vocab.clone(), params })
+    }
+    /// The model of a file. Errors: no Gatemill record, tensors that are missing, extra or of another shape: all in one.
+    pub fn load(snapshot: &Snapshot, crew: &Crew, kernels: &Kernels) -> Result<Self, TrainError> {
+        let meta = snapshot.meta.as_ref().ok_or_else(|| {
+            TrainError::Model("it has no `gatemill` record with the configuration and the vocabulary".into())
+        })?;
+        let config: Config = field(meta, "config")?;
+        config.validate()?;
+        let symbols: Vec<u32> = field(meta, "vocab")?;
+        let vocab = match config.vocab {
+            VocabChoice::Bytes => Vocab::bytes(),
+            VocabChoice::Chars => Vocab::from_symbols(&symbols).map_err(|e| TrainError::Model(e.to_string()))?,
+        };
+        let mut params = Params::zeroed(Arc::new(layout(&config, vocab.len())))?;
+        let mut wrong = Vec::new();
+        for spec in params.specs().to_vec() {
+            match snapshot.tensor(&spec.name) {
+                None => wrong.push(format!("`{}` is missing", spec.name)),
+                Some(t) if t.shape != spec.shape => {
+                    wrong.push(format!("`{}` is {:?} instead of {:?}", spec.name, t.shape, spec.shape));
+                }
+                Some(t) => params.set(&spec.name, &t.data)?,
+            }
+        }
+        for t in &snapshot.tensors {
+            let known = t.name.starts_with("optim.") || t.name.starts_with("state.");
+            if !known && !params.specs().iter().any(|s| s.name == t.name) {
+                wrong.push(format!("`{}` is not part of this model", t.name));
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(TrainError::Model(wrong.join("; ")));
+        }
+        params.derive(crew, kernels);
+        Ok(Self { config, vocab, params })
+    }
+    /// Weights, configuration and vocabulary as a file's content.
+    pub fn snapshot(&self) -> Snapshot {
+        let tensor = |spec: &gatemill_cell::TensorSpec| Tensor {
+            name: spec.name.clone(),
+            shape: spec.shape.clone(),
+            data: self.params.get(spec),
+        };
+        let mut meta = Map::new();
+        meta.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+        meta.insert("config".into(), serde_json::to_value(&self.config).unwrap_or(Value::Null));
+        meta.insert("vocab".into(), self.vocab.symbols().into());
+        meta.insert("weights_sha256".into(), self.weights_sha256().into());
+        Snapshot { tensors: self.params.specs().iter().map(tensor).collect(), meta: Some(meta) }
+    }
+    /// Parameters in PyTorch's count.
+    pub fn parameters(&self) -> usize {
+        self.params.count()
+    }
+    /// SHA-256 over the f32 little-endian bytes of each weight in the order of design section 5, in hexadecimal.
+    pub fn weights_sha256(&self) -> String {
+        let mut hash = Sha256::new();
+        for spec in self.params.specs() {
+            for x in self.params.get(spec) {
+                hash.update(x.to_le_bytes());
+            }
+        }
+        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+/// A field of the record. Errors: missing, or of another form.
+pub(crate) fn field<T: serde::de::DeserializeOwned>(meta: &Map<String, Value>, name: &str) -> Result<T, TrainError> {
+    let value = meta.get(name).ok_or_else(|| TrainError::Model(format!("its record lacks `{name}`")))?;
+    serde_json::from_value(value.clone()).map_err(|e| TrainError::Model(format!("its record's `{name}`: {e}")))
+}

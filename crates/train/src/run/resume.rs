@@ -1,0 +1,243 @@
+//! Going on from a checkpoint: what may change, what must not, and whether the text is still the same.
+//!
+//! | flag | on resume |
+//! |---|---|
+//! | `--threads --io --keep --eval-every --save-every --sample-every`, a moved FILE | free: no bit depends on them |
+//! | `--lr --beta1 --beta2 --eps --schedule --warmup --min-lr --clip-norm --dropout --seed --epochs --steps --shards --eval-tokens`, the portable tier against another | only with `--override`, and recorded |
+//! | `--cell --layers --hidden --batch --seq --vocab --optimizer --init --forget-bias --val-frac` | never: the weights, moments and lanes were made with them |
+//!
+//! `--epochs` and `--steps` are free where the schedule is constant: then they move no learning rate.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::{RUN_KEY, Run, RunError, Settings, Setup, Source, State};
+use crate::checkpoint::{Loaded, RunFolder, Snapshot, checkpoints_folder, newest};
+use crate::config::{Config, ScheduleKind};
+use crate::error::TrainError;
+use crate::events::{self, Event};
+use crate::folder;
+use crate::model::field;
+use crate::storage::Storage;
+use crate::trainer::Trainer;
+
+/// Flags that weights, moments or lanes were made with.
+const FIXED: [&str; 10] =
+    ["cell", "layers", "hidden", "batch", "seq", "vocab", "optimizer", "init", "forget-bias", "val-frac"];
+
+/// A flag whose value differs from the checkpoint's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The flag, without dashes; `isa` for the tier.
+    pub flag: String,
+    /// The checkpoint's value.
+    pub from: Value,
+    /// The value asked for.
+    pub to: Value,
+}
+
+impl std::fmt::Display for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let plain = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            Value::Null => "not given".to_owned(),
+            other => other.to_string(),
+        };
+        let dashes = if self.flag == "isa" { "" } else { "--" };
+        write!(f, "{dashes}{} {} (was {})", self.flag, plain(&self.to), plain(&self.from))
+    }
+}
+
+/// The flags in which two configurations differ, in the order of their names.
+pub fn changes(from: &Config, to: &Config) -> Vec<Change> {
+    let fields = |config: &Config| match serde_json::to_value(config) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    };
+    let (from, to) = (fields(from), fields(to));
+    let value = |fields: &Map<String, Value>, flag: &str| fields.get(flag).cloned().unwrap_or(Value::Null);
+    let flags = from.keys().filter(|&flag| from.get(flag) != to.get(flag));
+    flags.map(|flag| Change { flag: flag.clone(), from: value(&from, flag), to: value(&to, flag) }).collect()
+}
+
+/// What a record says of the run that made it: the text, its fingerprint, the intervals.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Origin {
+    /// What the run did beside training, and on what.
+    pub settings: Settings,
+    /// Fingerprint of the text.
+    pub fingerprint: String,
+}
+
+impl Origin {
+    /// Reads a snapshot's record, a checkpoint's or a best model's. Errors: no record, or none of a run.
+    pub fn of(snapshot: &Snapshot) -> Result<Self, TrainError> {
+        let meta = record(snapshot)?;
+        let run: Map<String, Value> = field(meta, RUN_KEY)?;
+        Ok(Self { settings: field(&run, "settings")?, fingerprint: field(meta, "corpus")? })
+    }
+
+    /// Checks that a text is the one that the run was started on. Errors: [`RunError::OtherCorpus`].
+    pub fn check(&self, source: &Source, fingerprint: &str) -> Result<(), RunError> {
+        if fingerprint == self.fingerprint {
+            return Ok(());
+        }
+        Err(RunError::OtherCorpus {
+            found: source.to_string(),
+            expected: self.settings.source.to_string(),
+            found_print: fingerprint.to_owned(),
+            expected_print: self.fingerprint.clone(),
+        })
+    }
+}
+
+fn record(snapshot: &Snapshot) -> Result<&Map<String, Value>, TrainError> {
+    snapshot.meta.as_ref().ok_or_else(|| TrainError::Model("it has no `gatemill` record".to_owned()))
+}
+
+/// A run folder that is ours, with its newest usable checkpoint.
+pub struct Resumed {
+    /// The configuration that the checkpoint was made with.
+    pub config: Config,
+    /// Its run.
+    pub origin: Origin,
+    loaded: Loaded,
+    folder: RunFolder,
+    state: State,
+    isa: String,
+}
+
+impl Resumed {
+    /// Takes the folder's lock and reads its newest checkpoint; with `strict` no older one.
+    ///
+    /// Errors: no run there, or another process in it; no usable checkpoint. Never a fresh start.
+    pub fn open(storage: &dyn Storage, run: &Path, strict: bool) -> Result<Self, RunError> {
+        // A folder without checkpoints is refused before anything is created in it.
+        if storage.kind(&checkpoints_folder(run)).is_err() {
+            newest(storage, run, strict)?;
+        }
+        let folder = RunFolder::open(storage, run)?;
+        let loaded = newest(storage, run, strict)?;
+        let meta = record(&loaded.snapshot)?;
+        let of_run: Map<String, Value> = field(meta, RUN_KEY)?;
+        Ok(Self {
+            config: field(meta, "config")?,
+            origin: Origin::of(&loaded.snapshot)?,
+            state: field(&of_run, "state")?,
+            isa: field(meta, "isa")?,
+            loaded,
+            folder,
+        })
+    }
+
+    /// The checkpoint's file.
+    pub fn path(&self) -> &PathBuf {
+        &self.loaded.path
+    }
+
+    /// The checkpoint.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.loaded.snapshot
+    }
+
+    /// The changes that `config` on the tier `isa` means, all of which an override allows.
+    ///
+    /// Errors: [`RunError::Fixed`] for flags that cannot change, [`RunError::NeedsOverride`] without `allowed`.
+    pub fn changes(&self, config: &Config, isa: &str, allowed: bool) -> Result<Vec<Change>, RunError> {
+        let mut all = changes(&self.config, config);
+        if self.isa != isa && (self.isa == "portable" || isa == "portable") {
+            all.push(Change { flag: "isa".to_owned(), from: self.isa.clone().into(), to: isa.into() });
+        }
+        let (fixed, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|change| FIXED.contains(&change.flag.as_str()));
+        if !fixed.is_empty() {
+            return Err(RunError::Fixed { changes: fixed });
+        }
+        let constant = config.schedule == ScheduleKind::Constant && self.config.schedule == ScheduleKind::Constant;
+        let free = |change: &Change| constant && ["epochs", "steps"].contains(&change.flag.as_str());
+        let heavy: Vec<_> = rest.iter().filter(|change| !free(change)).cloned().collect();
+        if !heavy.is_empty() && !allowed {
+            return Err(RunError::NeedsOverride { changes: heavy });
+        }
+        Ok(rest)
+    }
+}
+
+impl Run {
+    /// Goes on where a checkpoint left off, with the same bits from there as a run that never stopped.
+    ///
+    /// `setup` has the effective configuration and the text opened with the model's vocabulary. The log and the samples
+    /// are cut back to the checkpoint. Errors: see [`Resumed::changes`] and [`Origin::check`].
+    pub fn resume(resumed: Resumed, setup: Setup, allow_override: bool) -> Result<Self, RunError> {
+        let changes = resumed.changes(&setup.config, setup.kernels.name(), allow_override)?;
+        resumed.origin.check(&setup.settings.source, &setup.corpus.fingerprint().to_string())?;
+        let Resumed { loaded, folder, state, isa: _, config: _, origin: _ } = resumed;
+        let (corpus, crew, kernels) = (Arc::clone(&setup.corpus), Arc::clone(&setup.crew), setup.kernels);
+        let trainer = setup
+            .crew
+            .install(|| Trainer::resume(&setup.config, &loaded.snapshot, corpus, Arc::clone(&crew), kernels))?;
+        let step = trainer.step_count();
+        let cut = folder::cut_back(setup.storage.as_ref(), folder.path(), step, state.due.is_some())
+            .map_err(|(path, source)| RunError::Io { doing: "cut back", path, source })?;
+
+        let mut run = Run::assemble(setup, trainer, folder, state)?;
+        run.saved_step = Some(step);
+        (run.seconds, run.epoch_seconds) = seconds_so_far(&cut.events, run.tokens_of_step());
+        for notice in &loaded.notices {
+            run.opening.push(run.notice(notice.to_string()));
+        }
+        if cut.unreadable > 0 {
+            let text = format!("{} torn or unreadable lines were cut from events.jsonl", cut.unreadable);
+            run.opening.push(run.notice(text));
+        }
+        for Change { flag, from, to } in changes {
+            run.opening.push(Event::Override(events::Override { step, flag, from, to }));
+        }
+        Ok(run)
+    }
+
+    fn tokens_of_step(&self) -> f64 {
+        self.config.batch.saturating_mul(self.config.seq) as f64
+    }
+}
+
+/// Seconds of the steps in a log: all of them, and those of the epoch that has not been told yet.
+fn seconds_so_far(log: &[Event], tokens_of_step: f64) -> (f64, f64) {
+    let steps = || {
+        log.iter().filter_map(|event| match event {
+            Event::Step(step) if step.tokens_per_s > 0.0 => Some((step.step, tokens_of_step / step.tokens_per_s)),
+            _ => None,
+        })
+    };
+    let told = log.iter().filter_map(|event| match event {
+        Event::Epoch(epoch) => Some(epoch.step),
+        _ => None,
+    });
+    let last_told = told.last().unwrap_or(0);
+    let all = steps().fold(0.0, |sum, (_, seconds)| sum + seconds);
+    let epoch = steps().filter(|&(step, _)| step > last_told).fold(0.0, |sum, (_, seconds)| sum + seconds);
+    (all, epoch)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_found_by_flag() {
+        let from = Config::default();
+        let to = Config { lr: 0.001, hidden: 17, steps: Some(5), ..from.clone() };
+        let found: Vec<String> = changes(&from, &to).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["--hidden 17 (was 256)", "--lr 0.001 (was 0.002)", "--steps 5 (was not given)"]);
+        assert_eq!(changes(&from, &from), []);
+    }
+
+    #[test]
+    fn every_fixed_flag_is_a_flag() {
+        let config = serde_json::to_value(Config::default()).expect("plain");
+        for flag in FIXED {
+            assert!(config.get(flag).is_some(), "{flag}");
+        }
+    }
+}
