@@ -1,0 +1,104 @@
+//! Lanes: lane b of B reads symbols [b*m, b*m + m + 1) of n, m = (n-1)/B, as inputs and, one later, as targets.
+//!
+//! ```text
+//! n = 11, B = 2, m = 5     inputs of lane 0: 0 1 2 3 4   targets: 1 2 3 4 5
+//!                          inputs of lane 1: 5 6 7 8 9   targets: 6 7 8 9 10
+//! ```
+//!
+//! So neighbours share one symbol, the last target of one and the first input of the next, and each symbol but the
+//! rest of the division is an input once. A chunk is T steps of every lane; the state is carried from chunk to chunk. Positions are u64.
+//!
+//! Promises: a chunk is a function of (corpus, split, B, start, T) alone; `fill` allocates only where T is greater than
+//! ever before.
+
+use crate::corpus::Corpus;
+use crate::error::CorpusError;
+use crate::split::Split;
+
+/// The lanes of one part of a corpus.
+#[derive(Debug)]
+pub struct Lanes {
+    corpus: Corpus,
+    split: Split,
+    batch: usize,
+    /// m
+    len: u64,
+    /// `[T + 1]`: one lane's symbols.
+    row: Vec<u32>,
+    scratch: Vec<u32>,
+}
+
+impl Lanes {
+    /// `batch` lanes for chunks of `steps`. Errors: not one chunk fits; the message says what would.
+    pub fn new(corpus: &Corpus, split: Split, batch: usize, steps: usize) -> Result<Self, CorpusError> {
+        let symbols = corpus.symbols(split);
+        let (b, t) = (batch as u64, steps as u64);
+        // m for so many lanes, and lanes for so long an m; none of zero.
+        let fits = |by: u64| symbols.saturating_sub(1).checked_div(by).unwrap_or(0);
+        let len = fits(b);
+        if len < t.max(1) || t == 0 {
+            let (largest_batch, largest_seq) = (fits(t), len);
+            return Err(CorpusError::TooShort { symbols, batch: b, seq: t, largest_batch, largest_seq });
+        }
+        let row = vec![0; steps.saturating_add(1)];
+        // Four bytes at most of each symbol as it lies in the file.
+        let scratch = row.clone();
+        Ok(Self { corpus: corpus.clone(), split, batch, len, row, scratch })
+    }
+    /// `batch` lanes whose last short chunk counts. Errors: not one step fits.
+    pub fn for_evaluation(corpus: &Corpus, split: Split, batch: usize) -> Result<Self, CorpusError> {
+        Self::new(corpus, split, batch, 1)
+    }
+    /// m: time steps of each lane.
+    #[allow(clippy::len_without_is_empty, reason = "a lane has at least one step")]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+    /// B.
+    pub fn batch(&self) -> usize {
+        self.batch
+    }
+    /// Whole chunks of `steps` time steps. Panics for 0 steps.
+    pub fn chunks(&self, steps: usize) -> u64 {
+        assert!(steps > 0, "chunks of no time steps");
+        self.len.checked_div(steps as u64).unwrap_or(0)
+    }
+    /// Symbols that are an input in no whole chunk of `steps`: the rest of the division into lanes, the end of each
+    /// lane, and the last symbol, which is a target only. Panics for 0 steps.
+    pub fn left_over(&self, steps: usize) -> u64 {
+        let used = self.chunks(steps).saturating_mul(steps as u64).saturating_mul(self.batch as u64);
+        self.corpus.symbols(self.split).saturating_sub(used)
+    }
+    /// Time steps `start .. start + steps` of all lanes.
+    ///
+    /// Shapes: `inputs` and `targets` `[steps, B]`: element `t*B + b` is symbol `start + t` of lane b, and the one after.
+    /// Panics where the steps end beyond `len()` or a slice has another size. Errors: reading; the slices then hold
+    /// nothing of use.
+    pub fn fill(
+        &mut self,
+        start: u64,
+        steps: usize,
+        inputs: &mut [u32],
+        targets: &mut [u32],
+    ) -> Result<(), CorpusError> {
+        let end = start.checked_add(steps as u64);
+        assert!(end.is_some_and(|end| end <= self.len), "steps {start}..+{steps} of lanes of {}", self.len);
+        let size = steps.checked_mul(self.batch);
+        assert!(size == Some(inputs.len()) && size == Some(targets.len()), "inputs and targets are [steps, B]");
+        let width = steps.saturating_add(1);
+        if self.row.len() < width {
+            self.row.resize(width, 0);
+        }
+        let row = self.row.get_mut(..width).unwrap_or_default();
+        for b in 0..self.batch {
+            let at = (b as u64).saturating_mul(self.len).saturating_add(start);
+            self.corpus.copy(self.split, at, row, &mut self.scratch)?;
+            let column = |x: &mut [u32], ids: &[u32]| {
+                x.iter_mut().skip(b).step_by(self.batch).zip(ids).for_each(|(x, &id)| *x = id);
+            };
+            column(inputs, row);
+            column(targets, row.get(1..).unwrap_or_default());
+        }
+        Ok(())
+    }
+}

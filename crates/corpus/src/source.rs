@@ -1,0 +1,247 @@
+//! One opened file: its length, fixed at open, and copies of its bytes.
+//!
+//! Mapped, read by position, or in memory: the same bytes. Before each copy one `fstat` finds a file that became shorter,
+//! so that the map is rarely touched beyond its end; where it is, `map.rs` turns that into an error.
+//! Only ordinary files are opened: the kind is looked at before opening and again on the descriptor, and the
+//! open does not block, so neither a pipe nor a device can hold the process up.
+
+use crate::error::CorpusError;
+use crate::map::Map;
+use std::fs::{self, File, FileType, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// How files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Io {
+    /// Through a memory map.
+    #[default]
+    Map,
+    /// By positioned reads: for network file systems and for hosts that have their own SIGBUS handler.
+    Read,
+}
+
+/// An opened file.
+#[derive(Debug)]
+pub(crate) struct Source {
+    path: PathBuf,
+    size_bytes: u64,
+    backing: Backing,
+}
+
+#[derive(Debug)]
+enum Backing {
+    Memory(Vec<u8>),
+    Read(File),
+    Map(File, Map),
+}
+
+impl Source {
+    /// Opens an ordinary file. Where it cannot be mapped it is read, and a note says so.
+    pub(crate) fn open(path: &Path, io: Io, notes: &mut Vec<String>) -> Result<Self, CorpusError> {
+        let failed = |e| CorpusError::io(path, "opening", e);
+        check_kind(path, fs::metadata(path).map_err(failed)?.file_type())?;
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        check_kind(path, metadata.file_type())?;
+        let size_bytes = metadata.len();
+        let backing = match io {
+            _ if size_bytes == 0 => {
+                let has_content = file.read_at(&mut [0], 0).map_err(|e| CorpusError::io(path, "reading", e))? > 0;
+                // It may have been written to between both looks.
+                if has_content && file.metadata().map_err(failed)?.len() == 0 {
+                    return Err(CorpusError::NoLength { path: path.to_owned() });
+                }
+                Backing::Memory(Vec::new())
+            }
+            Io::Read => Backing::Read(file),
+            Io::Map => match Map::new(&file, size_bytes) {
+                Ok(Some(map)) => Backing::Map(file, map),
+                Ok(None) => Backing::Read(file),
+                Err(e) => {
+                    notes
+                        .push(format!("{path:?} cannot be mapped ({e}); it is read by position, with the same result"));
+                    Backing::Read(file)
+                }
+            },
+        };
+        Ok(Self { path: path.to_owned(), size_bytes, backing })
+    }
+    /// Bytes that are in memory already.
+    pub(crate) fn from_bytes(name: &Path, bytes: Vec<u8>) -> Self {
+        Self { path: name.to_owned(), size_bytes: bytes.len() as u64, backing: Backing::Memory(bytes) }
+    }
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+    /// Its length when it was opened.
+    pub(crate) fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+    /// Whether it is no file.
+    pub(crate) fn in_memory(&self) -> bool {
+        matches!(self.backing, Backing::Memory(_))
+    }
+    /// Copies `out.len()` bytes from `offset` on. Errors: a range outside the file, a file that shrank, a read error.
+    pub(crate) fn copy(&self, offset: u64, out: &mut [u8]) -> Result<(), CorpusError> {
+        let outside = || CorpusError::OutOfRange {
+            path: self.path.clone(),
+            offset,
+            len: out.len() as u64,
+            size_bytes: self.size_bytes,
+        };
+        let end = offset.checked_add(out.len() as u64).filter(|&end| end <= self.size_bytes);
+        let end = end.and_then(|end| usize::try_from(end).ok());
+        match &self.backing {
+            Backing::Memory(bytes) => {
+                let start = usize::try_from(offset).ok();
+                let from = start.zip(end).and_then(|(start, end)| bytes.get(start..end)).ok_or_else(outside)?;
+                out.copy_from_slice(from);
+                Ok(())
+            }
+            Backing::Read(file) => {
+                end.ok_or_else(outside)?;
+                self.check_length(file)?;
+                file.read_exact_at(out, offset).map_err(|e| self.read_failed(file, offset, e))
+            }
+            Backing::Map(file, map) => {
+                end.ok_or_else(outside)?;
+                self.check_length(file)?;
+                let start = usize::try_from(offset).map_err(|_| outside())?;
+                map.copy(start, out).map_err(|fault| self.faulted(file, fault.offset))
+            }
+        }
+    }
+    /// Whether the file, and the path that led to it, are as they were: same length, same file. Content is the
+    /// fingerprint's business.
+    pub(crate) fn check_same_file(&self) -> Result<(), CorpusError> {
+        let (Backing::Read(file) | Backing::Map(file, _)) = &self.backing else { return Ok(()) };
+        let changed = |what: String| Err(CorpusError::Changed { path: self.path.clone(), what });
+        let ours = self.stat(file)?;
+        if ours.len() != self.size_bytes {
+            return changed(format!("it had {} bytes when it was opened and has {} now", self.size_bytes, ours.len()));
+        }
+        match fs::metadata(&self.path) {
+            Ok(now) if (now.dev(), now.ino()) == (ours.dev(), ours.ino()) => Ok(()),
+            Ok(_) => changed("another file stands at its path; the one that was opened is read on".into()),
+            Err(e) => changed(format!("its path leads nowhere ({e}); the file that was opened is read on")),
+        }
+    }
+    fn stat(&self, file: &File) -> Result<Metadata, CorpusError> {
+        file.metadata().map_err(|e| CorpusError::io(&self.path, "asking for the length of", e))
+    }
+    fn check_length(&self, file: &File) -> Result<(), CorpusError> {
+        let to = self.stat(file)?.len();
+        if to < self.size_bytes {
+            return Err(CorpusError::Shrank { path: self.path.clone(), from: self.size_bytes, to });
+        }
+        Ok(())
+    }
+    fn read_failed(&self, file: &File, offset: u64, e: io::Error) -> CorpusError {
+        match self.check_length(file) {
+            Err(shrank) => shrank,
+            Ok(()) if e.kind() == io::ErrorKind::UnexpectedEof => self.faulted(file, offset),
+            Ok(()) => CorpusError::io(&self.path, "reading", e),
+        }
+    }
+    /// A page did not come: is the file shorter, or the disk failing?
+    fn faulted(&self, file: &File, offset: u64) -> CorpusError {
+        match self.check_length(file) {
+            Err(shrank) => shrank,
+            Ok(()) => CorpusError::ReadFault { path: self.path.clone(), offset },
+        }
+    }
+}
+
+/// Refuses what is no ordinary file.
+fn check_kind(path: &Path, kind: FileType) -> Result<(), CorpusError> {
+    let what = match kind {
+        k if k.is_file() => return Ok(()),
+        k if k.is_dir() => return Err(CorpusError::Directory { path: path.to_owned() }),
+        k if k.is_fifo() => "a pipe",
+        k if k.is_socket() => "a socket",
+        _ => "a device",
+    };
+    Err(CorpusError::NotSeekable { path: path.to_owned(), what })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn opened(bytes: &[u8], io: Io) -> (tempfile::NamedTempFile, Source) {
+        let mut named = tempfile::NamedTempFile::new().unwrap();
+        named.write_all(bytes).unwrap();
+        let source = Source::open(named.path(), io, &mut Vec::new()).unwrap();
+        (named, source)
+    }
+
+    #[test]
+    fn both_ways_give_the_same_bytes_and_refuse_the_same_ranges() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        let (_a, map) = opened(&bytes, Io::Map);
+        let (_b, read) = opened(&bytes, Io::Read);
+        let memory = Source::from_bytes(Path::new("memory"), bytes.clone());
+        assert!(matches!((&map.backing, &read.backing), (Backing::Map(..), Backing::Read(_))));
+        for source in [&map, &read, &memory] {
+            for (offset, len) in [(0, 10_000), (1, 9_999), (4095, 2), (4096, 4096), (9_999, 1), (10_000, 0)] {
+                let mut out = vec![0; len];
+                source.copy(offset, &mut out).unwrap();
+                assert_eq!(out, bytes[offset as usize..][..len]);
+            }
+            for (offset, len) in [(0, 10_001), (10_000, 1), (u64::MAX, 1), (u64::MAX, 0)] {
+                let refused = source.copy(offset, &mut vec![0; len]);
+                assert!(matches!(refused, Err(CorpusError::OutOfRange { .. })), "{offset} {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn fault_c09_found_before_the_map_is_touched() {
+        for io in [Io::Map, Io::Read] {
+            let (named, source) = opened(&[1; 9000], io);
+            named.as_file().set_len(100).unwrap();
+            let error = source.copy(0, &mut [0; 10]).unwrap_err();
+            assert!(matches!(error, CorpusError::Shrank { from: 9000, to: 100, .. }), "{error}");
+            assert!(error.is_io() && error.to_string().contains("shrank from 9000 to 100 bytes"));
+        }
+    }
+
+    #[test]
+    fn fault_c09_found_by_the_signal() {
+        let (named, source) = opened(&[1; 90_000], Io::Map);
+        named.as_file().set_len(100).unwrap();
+        // As if the file had been cut between the look at its length and the copy.
+        let Backing::Map(file, map) = &source.backing else { panic!("not mapped") };
+        let fault = map.copy(0, &mut [0; 90_000]).unwrap_err();
+        assert!(matches!(source.faulted(file, fault.offset), CorpusError::Shrank { from: 90_000, to: 100, .. }));
+        // As long as ever, and yet a page did not come: what a failing disk looks like.
+        named.as_file().set_len(90_000).unwrap();
+        let error = source.copy(0, &mut [0; 10]).unwrap_err();
+        assert!(matches!(error, CorpusError::ReadFault { offset, .. } if offset == fault.offset), "{error}");
+        assert!(error.is_io());
+    }
+
+    #[test]
+    fn fault_c09_a_file_cut_again_and_again_is_survived() {
+        let (named, source) = opened(&[1; 1 << 20], Io::Map);
+        std::thread::scope(|scope| {
+            let cutter = scope.spawn(|| {
+                for _ in 0..300 {
+                    named.as_file().set_len(10).unwrap();
+                    named.as_file().set_len(1 << 20).unwrap();
+                }
+            });
+            let mut out = vec![0; 1 << 20];
+            while !cutter.is_finished() {
+                match source.copy(0, &mut out) {
+                    Ok(()) | Err(CorpusError::Shrank { .. } | CorpusError::ReadFault { .. }) => {}
+                    Err(e) => panic!("{e}"),
+                }
+            }
+        });
+    }
+}
