@@ -9,7 +9,35 @@ use std::path::Path;
 
 fn main() -> io::Result<()> {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
+    corpora(&seeds.join("corpus_open"))?;
     checkpoints(&seeds.join("checkpoint_read"))
+}
+
+/// Corpora C01 to C08; the byte before the text chooses the batch.
+fn corpora(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let all_bytes: Vec<u8> = (0..=255).collect();
+    let korean = "\u{d55c}\u{ad6d}\u{c5b4} a\u{308} \u{1f600}";
+    for (name, batch, text) in [
+        ("c01_empty", 1, &b""[..]),
+        ("c02_one_symbol", 1, b"x"),
+        ("c02_one_distinct_symbol", 2, b"xxxxxxx"),
+        ("c03_shorter_than_a_lane", 7, b"abcde"),
+        ("c04_tail", 3, b"to be or not to be"),
+        ("c05_invalid_utf8", 1, b"caf\xe9 au lait"),
+        ("c05_cut_at_the_end", 1, b"caf\xc3"),
+        ("c05_surrogate", 1, b"\xed\xa0\x80"),
+        ("c06_utf8_mark", 2, b"\xef\xbb\xbfabcabc"),
+        ("c06_mark_alone", 1, b"\xef\xbb\xbf"),
+        ("c06_utf16", 1, b"\xff\xfea\0b\0"),
+        ("c07_line_ends", 2, b"a\r\nb\rc\n"),
+        ("c08_all_bytes", 5, &all_bytes),
+        ("multi_byte", 2, korean.as_bytes()),
+    ] {
+        // The target takes the byte modulo 7, plus 1.
+        fs::write(folder.join(name), [&[batch - 1_u8][..], text].concat())?;
+    }
+    Ok(())
 }
 
 /// Model files: two that are right, then faults M01 to M06 and M13.
