@@ -30,12 +30,16 @@ pub(crate) fn each_target(workspace: &Workspace, seconds: u64) -> Result<Outcome
     let targets = targets(workspace)?;
     let built = workspace.target.join("fuzz");
     shell::run(workspace.nightly_cargo(["fuzz", "build", "--target-dir"]).arg(&built))?;
+    // Targets that need files put them here, and are ended without a chance to clear them away.
+    let scratch = workspace.target.join("fuzz-scratch");
     for target in &targets {
+        system::remove(&scratch)?;
+        std::fs::create_dir_all(&scratch).with_context(|| format!("making {}", scratch.display()))?;
         // New inputs go to the first folder, which git does not see; the seeds are only read.
         let found = workspace.target.join("fuzz-corpus").join(target);
         std::fs::create_dir_all(&found).with_context(|| format!("making {}", found.display()))?;
         let mut command = workspace.nightly_cargo(["fuzz", "run", "--target-dir"]);
-        command.arg(&built).arg(target).arg(found);
+        command.arg(&built).arg(target).arg(found).env("TMPDIR", &scratch);
         let seeds = workspace.root.join("fuzz/seeds").join(target);
         if seeds.is_dir() {
             command.arg(seeds);

@@ -62,8 +62,8 @@ pub(crate) fn python_program(workspace: &Workspace, package: &str, version: &str
     Ok(path)
 }
 
-/// What a broken installation left behind.
-fn remove(folder: &Path) -> Result<()> {
+/// Removes a folder, if it is there.
+pub(crate) fn remove(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", folder.display()))
