@@ -24,6 +24,10 @@ mod sample; // a text by the model
 pub mod checkpoint; // snapshots as files
 pub mod storage; // the disk, real or simulated
 
+pub mod events; // what a run tells
+pub mod folder; // where it tells it
+pub mod run; // the loop around the trainer
+
 pub use config::{CellKind, Config, ConfigError, InitKind, OptimizerKind, ScheduleKind, VocabChoice};
 pub use error::{ErrorKind, TrainError};
 pub use eval::Evaluation;

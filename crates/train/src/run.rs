@@ -384,6 +384,7 @@ impl Run {
             flops_per_token: cost.flops_per_token,
             steps: self.trainer.total_steps(),
             steps_per_epoch: self.trainer.steps_per_epoch(),
+            config: self.config.clone(),
         }
     }
 

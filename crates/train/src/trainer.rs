@@ -196,7 +196,6 @@ impl Trainer {
         let nats = loss::tree(&mut self.shard_nats);
 
         // Backward, then weight gradients over all tokens.
-        network.clear_final_grad();
         network.backward(crew, kernels, &model.params, &chunk);
         grads.compute(crew, kernels, network, chunk.ids);
 
