@@ -10,6 +10,9 @@ use std::ops::Range;
 /// Floats in a vector; units in a panel of LSTM and GRU.
 pub const LANES: usize = 16;
 
+/// Largest I, H and V: no size of a layout overflows below it.
+const MAX_DIMENSION: usize = 1 << 28;
+
 /// `x` rounded up to a multiple of `to`.
 pub(crate) fn round_up(x: usize, to: usize) -> usize {
     x.div_ceil(to) * to
@@ -258,16 +261,19 @@ impl Layout {
 
     /// The spaces of these layers, bottom first, and of a readout over `vocab` symbols.
     ///
-    /// A layer's inputs must be the hidden units of the one below; panics otherwise (a broken contract of the caller).
+    /// A layer's inputs must be the hidden units of the one below, and I, H and V lie in 1..=2^28; panics otherwise (a
+    /// broken contract of the caller).
     pub fn new(shapes: &[LayerShape], vocab: Option<usize>) -> Self {
         let mut all = Layout::default();
         let take = |at: &mut usize, len: usize| {
             let begin = *at;
-            *at += len;
+            *at = begin.checked_add(len).expect("a model of so many layers overflows");
             begin..*at
         };
         for (l, &shape) in shapes.iter().enumerate() {
             assert!(shape.hidden > 0 && shape.inputs > 0, "layer {l}: {shape:?} has an empty dimension");
+            let largest = shape.hidden.max(shape.inputs);
+            assert!(largest <= MAX_DIMENSION, "layer {l}: {shape:?} has a dimension over {MAX_DIMENSION}");
             if l > 0 {
                 assert!(
                     !shape.symbols && shape.inputs == shapes[l - 1].hidden,
@@ -287,7 +293,7 @@ impl Layout {
         }
         if let Some(vocab) = vocab {
             let hidden = shapes.last().map_or(0, |s| s.hidden);
-            assert!(vocab > 0 && hidden > 0, "a readout of {vocab} symbols over {hidden} units");
+            assert!((1..=MAX_DIMENSION).contains(&vocab) && hidden > 0, "a readout of {vocab} symbols over {hidden} units");
             let mut head = HeadLayout { vocab, hidden, w: 0..0, b: 0..0, t: 0..0 };
             head.w = take(&mut all.params, head.panels().floats(head.k_h()));
             head.b = take(&mut all.params, head.panels().floats(1));

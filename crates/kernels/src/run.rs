@@ -352,10 +352,17 @@ impl Kernels {
     fn columns(&self, ws: &Workspace, tile: &WeightTile) -> Rows {
         let grid = ws.grid(tile.d);
         assert!(grid.space() == Space::Tokens && (1..=4).contains(&tile.vectors), "weight gradient: {tile:?}");
-        let (end, at) = (tile.first_vector + tile.vectors, grid.at());
+        // Saturating: a tile that wraps around would pass for one that is inside.
+        let (end, at) = (tile.first_vector.saturating_add(tile.vectors), grid.at());
         let (p, floats, inside) = match grid.columns() {
-            Columns::Panels(s) => (tile.panel, s.width(tile.panel) * LANES, end <= s.width(tile.panel)),
-            Columns::RowMajor(c) => (tile.first_vector, at.row_stride(), tile.panel == 0 && end * LANES <= at.row_stride() && c > 0),
+            Columns::Panels(s) if tile.panel < s.count() => {
+                (tile.panel, s.width(tile.panel) * LANES, end <= s.width(tile.panel))
+            }
+            Columns::Panels(_) => (0, 0, false),
+            Columns::RowMajor(c) => {
+                let inside = tile.panel == 0 && end <= at.row_stride() / LANES && c > 0;
+                (tile.first_vector, at.row_stride(), inside)
+            }
             Columns::Scalar => (0, 1, false),
         };
         assert!(inside, "weight gradient: {tile:?} is not inside {:?}", grid.columns());
@@ -382,7 +389,8 @@ impl Kernels {
         let rows = out.len() / (tile.vectors * LANES);
         assert!(grid.space() == Space::Rows && matches!(grid.columns(), Columns::RowMajor(_)), "weight gradient: a");
         assert!(out.len() == rows * tile.vectors * LANES, "weight gradient: {} floats are no whole rows", out.len());
-        assert!(column + rows <= grid.at().row_stride(), "weight gradient: columns {column}..{}", column + rows);
+        let end = column.saturating_add(rows);
+        assert!(end <= grid.at().row_stride(), "weight gradient: columns {column}..{end}");
         let tokens: &Tokens = ws.tokens();
         inside(tokens, part);
         let index = if previous { tokens.prev_rows() } else { tokens.own_rows() };

@@ -13,7 +13,7 @@
 //! unsafe, and `crew` holds the argument.
 
 use crate::buffer::{Buffer, OutOfMemory};
-use crate::pack::{LANES, Panels, round_up};
+use crate::pack::{LANES, Panels};
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -192,10 +192,10 @@ impl Workspace {
         let (row_stride, len) = match columns {
             // One vector more than the columns need: no power of two, and a slack that a tile may read into.
             Columns::RowMajor(c) => {
-                let stride = round_up(c, LANES) + LANES;
-                (stride, rows.checked_mul(stride))
+                let stride = c.checked_next_multiple_of(LANES).and_then(|c| c.checked_add(LANES));
+                (stride.unwrap_or(0), stride.and_then(|stride| rows.checked_mul(stride)))
             }
-            Columns::Panels(p) => (0, rows.checked_mul(p.vectors() * LANES)),
+            Columns::Panels(p) => (0, p.vectors().checked_mul(LANES).and_then(|floats| rows.checked_mul(floats))),
             Columns::Scalar => (1, Some(rows)),
         };
         let data = Buffer::zeroed(len.ok_or(OutOfMemory { bytes: usize::MAX })?)?;
