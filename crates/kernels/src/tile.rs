@@ -128,10 +128,11 @@ pub(crate) unsafe fn rows_generic<V: Vector, const M: usize, const N: usize>(
     }
 }
 
-/// The `tokens` loop over a vector trait.
+/// The `tokens` loop over a vector trait: the cross-check alone, as every tier has a loop of its own.
 ///
 /// # Safety
 /// - as [`Tier::tokens`], with m = M and n = N.
+#[cfg(test)]
 #[inline(always)]
 pub(crate) unsafe fn tokens_generic<V: Vector, const M: usize, const N: usize>(call: &TokensCall) {
     // SAFETY: every address is one that the caller vouched for.
@@ -175,3 +176,6 @@ pub(crate) fn tiles(count: usize, most: usize) -> impl Iterator<Item = (usize, u
     let (each, more) = (count / pieces, count % pieces);
     (0..pieces).map(move |i| (i * each + i.min(more), each + usize::from(i < more))).filter(|&(_, m)| m > 0)
 }
+
+#[cfg(test)]
+mod tests;
