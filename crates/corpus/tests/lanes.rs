@@ -1,0 +1,195 @@
+//! Lanes against a naive batcher that holds the whole text as characters.
+
+use gatemill_corpus::{Corpus, CorpusError, Io, Lanes, OpenOptions, Split, Vocab, VocabKind};
+use proptest::prelude::*;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+const BOTH: [Split; 2] = [Split::Train, Split::Val];
+
+/// The ids of a split as the design says: the first 1 - val_frac of each file, end to end; or the rest of each.
+fn naive_stream(files: &[String], split: Split, val_frac: f64) -> Vec<u32> {
+    let mut symbols: Vec<char> = files.concat().chars().collect();
+    symbols.sort_unstable();
+    symbols.dedup();
+    let mut ids = Vec::new();
+    for file in files {
+        let all: Vec<u32> = file.chars().map(|c| symbols.binary_search(&c).unwrap() as u32).collect();
+        let cut = (all.len() as f64 * (1.0 - val_frac)) as usize;
+        ids.extend_from_slice(if split == Split::Train { &all[..cut] } else { &all[cut..] });
+    }
+    ids
+}
+
+/// `[steps, B]` inputs and targets by the definition.
+fn naive_chunk(ids: &[u32], batch: usize, start: usize, steps: usize) -> (Vec<u32>, Vec<u32>) {
+    let m = (ids.len() - 1) / batch;
+    let at = |t: usize, b: usize| b * m + start + t;
+    let each = || (0..steps).flat_map(|t| (0..batch).map(move |b| (t, b)));
+    (each().map(|(t, b)| ids[at(t, b)]).collect(), each().map(|(t, b)| ids[at(t, b) + 1]).collect())
+}
+
+fn write_files(files: &[String]) -> (tempfile::TempDir, Vec<PathBuf>) {
+    let dir = tempfile::tempdir().unwrap();
+    let paths: Vec<PathBuf> = (0..files.len()).map(|i| dir.path().join(format!("{i}.txt"))).collect();
+    for (path, text) in paths.iter().zip(files) {
+        std::fs::write(path, text).unwrap();
+    }
+    (dir, paths)
+}
+
+fn check(corpus: &Corpus, files: &[String], val_frac: f64, batch: usize, steps: usize) {
+    for split in BOTH {
+        let ids = naive_stream(files, split, val_frac);
+        assert_eq!(corpus.symbols(split), ids.len() as u64);
+        let m = ids.len().saturating_sub(1) / batch;
+        let lanes = Lanes::new(corpus, split, batch, steps);
+        if m < steps {
+            let Err(CorpusError::TooShort { symbols, largest_batch, largest_seq, .. }) = lanes else {
+                panic!("{lanes:?}")
+            };
+            assert_eq!(symbols, ids.len() as u64);
+            // What it says fits, and no more does.
+            let fits = |b: u64, t: u64| Lanes::new(corpus, split, b as usize, t as usize).is_ok();
+            assert!(largest_batch == 0 || fits(largest_batch, steps as u64));
+            assert!(largest_seq == 0 || fits(batch as u64, largest_seq));
+            assert!(!fits(largest_batch + 1, steps as u64) && !fits(batch as u64, largest_seq + 1));
+            continue;
+        }
+        let mut lanes = lanes.unwrap();
+        assert_eq!((lanes.len(), lanes.chunks(steps)), (m as u64, (m / steps) as u64));
+        assert_eq!(lanes.left_over(steps), (ids.len() - m / steps * steps * batch) as u64);
+        // Whole chunks in any order, then the short one.
+        let starts: Vec<usize> = (0..m).step_by(steps).collect();
+        for &start in starts.iter().rev().chain(&starts) {
+            let steps = steps.min(m - start);
+            let (mut inputs, mut targets) = (vec![u32::MAX; steps * batch], vec![u32::MAX; steps * batch]);
+            lanes.fill(start as u64, steps, &mut inputs, &mut targets).unwrap();
+            assert_eq!((inputs, targets), naive_chunk(&ids, batch, start, steps));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #[test]
+    fn lanes_are_the_naive_ones(
+        files in prop::collection::vec("[ab\u{e9}\u{ac00}\u{10348}]{0,120}|[a-f]{0,120}", 1..4),
+        val_frac in prop::sample::select(&[0.0, 0.05, 0.1, 0.5, 0.9][..]),
+        batch in 1usize..9,
+        steps in 1usize..12,
+    ) {
+        prop_assume!(!files.concat().is_empty());
+        let (dir, paths) = write_files(&files);
+        for io in [Io::Map, Io::Read] {
+            let options = OpenOptions { val_frac, io, cache_dir: Some(dir.path().join("cache")), ..OpenOptions::default() };
+            check(&Corpus::open(&paths, &options).unwrap(), &files, val_frac, batch, steps);
+        }
+    }
+}
+
+#[test]
+fn lanes_are_those_of_the_reference_run() {
+    // Its lanes(x, 3) of 11 symbols: n = (11 - 1) // 3 = 3, columns x[0:4], x[3:7], x[6:10]; symbol 10 is left out.
+    let options = OpenOptions { val_frac: 0.0, ..OpenOptions::default() };
+    let corpus = Corpus::from_bytes("alphabet", b"abcdefghijk".to_vec(), &options).unwrap();
+    let mut lanes = Lanes::new(&corpus, Split::Train, 3, 2).unwrap();
+    let (mut inputs, mut targets) = (vec![0; 9], vec![0; 9]);
+    lanes.fill(0, 3, &mut inputs, &mut targets).unwrap();
+    assert_eq!(inputs, [0, 3, 6, 1, 4, 7, 2, 5, 8]);
+    assert_eq!(targets, [1, 4, 7, 2, 5, 8, 3, 6, 9]);
+    assert_eq!((lanes.len(), lanes.chunks(2), lanes.left_over(2), lanes.left_over(3)), (3, 1, 5, 2));
+}
+
+#[test]
+fn fault_c04_what_fills_no_chunk_is_left_out_and_counted() {
+    // n = 100, B = 3: m = 33 = 2 * 16 + 1.
+    let options = OpenOptions { val_frac: 0.0, vocab: VocabKind::Bytes, ..OpenOptions::default() };
+    let corpus = Corpus::from_bytes("n", (0..100).collect(), &options).unwrap();
+    let lanes = Lanes::new(&corpus, Split::Train, 3, 16).unwrap();
+    assert_eq!((lanes.chunks(16), lanes.left_over(16)), (2, 100 - 2 * 16 * 3));
+}
+
+#[test]
+fn fault_c17_each_symbol_is_read_as_often_as_documented() {
+    let options = OpenOptions { val_frac: 0.0, vocab: VocabKind::Bytes, ..OpenOptions::default() };
+    for n in 2..60usize {
+        // Symbol i is byte i, so that an id tells where it was read.
+        let corpus = Corpus::from_bytes("n", (0..n as u8).collect(), &options).unwrap();
+        for batch in 1..n {
+            let m = (n - 1) / batch;
+            let mut lanes = Lanes::for_evaluation(&corpus, Split::Train, batch).unwrap();
+            let (mut inputs, mut targets) = (vec![0; m * batch], vec![0; m * batch]);
+            lanes.fill(0, m, &mut inputs, &mut targets).unwrap();
+            let times = |ids: &[u32], id: usize| ids.iter().filter(|&&x| x as usize == id).count();
+            for i in 0..n {
+                // Once as an input up to the end of the last lane, once as a target from symbol 1 on; never twice.
+                assert_eq!(times(&inputs, i), usize::from(i < m * batch));
+                assert_eq!(times(&targets, i), usize::from(i > 0 && i <= m * batch));
+            }
+        }
+    }
+}
+
+#[test]
+fn fault_c14_positions_beyond_4_gib_and_in_a_sparse_tebibyte() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sparse");
+    let file = File::create(&path).unwrap();
+    const EDGE: u64 = 1 << 32;
+    const SIZE: u64 = 1 << 40;
+    file.set_len(SIZE).unwrap();
+    let marks = |at: u64| file.write_all_at(b"abcd", at - 2).unwrap();
+    marks(EDGE);
+    // Lane 2 of 3 with m = (SIZE - 1) / 3: its own step 2^32 lies far beyond byte 2^32.
+    let m = (SIZE - 1) / 3;
+    marks(2 * m + EDGE);
+    marks(SIZE - 2);
+    for io in [Io::Map, Io::Read] {
+        let options = OpenOptions { vocab: VocabKind::Bytes, val_frac: 0.0, io, ..OpenOptions::default() };
+        let corpus = Corpus::open(std::slice::from_ref(&path), &options).unwrap();
+        assert_eq!((corpus.symbols(Split::Train), corpus.size_bytes()), (SIZE, SIZE));
+        let [a, b, c, d] = [97, 98, 99, 100];
+        let mut one = Lanes::new(&corpus, Split::Train, 1, 4).unwrap();
+        assert_eq!((one.len(), one.chunks(4)), (SIZE - 1, SIZE / 4 - 1));
+        let (mut inputs, mut targets) = ([0; 4], [0; 4]);
+        one.fill(EDGE - 3, 4, &mut inputs, &mut targets).unwrap();
+        assert_eq!((inputs, targets), ([0, a, b, c], [a, b, c, d]));
+        one.fill(SIZE - 5, 4, &mut inputs, &mut targets).unwrap();
+        assert_eq!((inputs, targets), ([0, a, b, c], [a, b, c, d]));
+        let mut three = Lanes::new(&corpus, Split::Train, 3, 2).unwrap();
+        let (mut inputs, mut targets) = ([0; 6], [0; 6]);
+        three.fill(EDGE - 1, 2, &mut inputs, &mut targets).unwrap();
+        assert_eq!((inputs, targets), ([b, 0, b, c, 0, c], [c, 0, c, d, 0, d]));
+    }
+}
+
+#[test]
+#[should_panic(expected = "steps 3..+8 of lanes of 10")]
+fn steps_beyond_the_end_are_refused() {
+    let corpus =
+        Corpus::from_bytes("x", vec![b'x'; 22], &OpenOptions { val_frac: 0.0, ..OpenOptions::default() }).unwrap();
+    let mut lanes = Lanes::new(&corpus, Split::Train, 2, 4).unwrap();
+    let _ = lanes.fill(3, 8, &mut [0; 16], &mut [0; 16]);
+}
+
+#[test]
+fn a_model_s_vocabulary_encodes_what_it_knows_and_marks_the_rest() {
+    let vocab = Vocab::of(VocabKind::Chars, "ab\u{ac00}".as_bytes()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let options = OpenOptions {
+        fixed_vocab: Some(vocab.clone()),
+        val_frac: 0.0,
+        cache_dir: Some(dir.path().into()),
+        ..OpenOptions::default()
+    };
+    // One file of one-byte symbols, one with a cache; `x` and U+AC01 are unseen in both ways.
+    let (_files, paths) = write_files(&["axb".into(), "\u{ac00}x\u{ac01}a".into()]);
+    let corpus = Corpus::open(&paths, &options).unwrap();
+    assert_eq!(corpus.vocab(), &vocab);
+    let mut lanes = Lanes::for_evaluation(&corpus, Split::Train, 1).unwrap();
+    let (mut inputs, mut targets) = ([0; 6], [0; 6]);
+    lanes.fill(0, 6, &mut inputs, &mut targets).unwrap();
+    assert_eq!((inputs, targets), ([0, 3, 1, 2, 3, 3], [3, 1, 2, 3, 3, 0]));
+}
