@@ -286,14 +286,16 @@ impl Layout {
             let w_hh = take(&mut all.params, p.floats(shape.k_h()));
             let bias = take(&mut all.params, 2 * all_k);
             let start = take(&mut all.start, shape.slots().floats(shape.start_rows()));
-            let t_ih =
-                take(&mut all.transposed, if shape.symbols { 0 } else { shape.d_x_panels().floats(all_k) });
+            let t_ih = take(&mut all.transposed, if shape.symbols { 0 } else { shape.d_x_panels().floats(all_k) });
             let t_hh = take(&mut all.transposed, shape.d_h_panels().floats(all_k));
             all.layers.push(LayerLayout { shape, w_ih, w_hh, bias, start, t_ih, t_hh });
         }
         if let Some(vocab) = vocab {
             let hidden = shapes.last().map_or(0, |s| s.hidden);
-            assert!((1..=MAX_DIMENSION).contains(&vocab) && hidden > 0, "a readout of {vocab} symbols over {hidden} units");
+            assert!(
+                (1..=MAX_DIMENSION).contains(&vocab) && hidden > 0,
+                "a readout of {vocab} symbols over {hidden} units"
+            );
             let mut head = HeadLayout { vocab, hidden, w: 0..0, b: 0..0, t: 0..0 };
             head.w = take(&mut all.params, head.panels().floats(head.k_h()));
             head.b = take(&mut all.params, head.panels().floats(1));

@@ -226,10 +226,7 @@ impl Kernels {
             h: check.hidden(o.h, "h", Space::Rows, l.shape.hidden),
             c: check.cell(o.c, "c", Space::Rows, l),
             gates: check.gates(o.gates, l),
-            dropped: o
-                .dropped
-                .map(|d| check.hidden(d, "dropped", Space::Rows, l.shape.hidden))
-                .zip(pass.dropout),
+            dropped: o.dropped.map(|d| check.hidden(d, "dropped", Space::Rows, l.shape.hidden)).zip(pass.dropout),
             tokens: share.tokens(),
             t: o.t,
             lanes: share.lanes(),
@@ -314,9 +311,7 @@ impl Kernels {
             weights: pass.weights,
             gates: check.gates(o.gates, l),
             d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.hidden),
-            d_x: o
-                .d_x
-                .map(|x| (check.hidden(x, "d_x", Space::Rows, l.shape.inputs), below.zip(pass.dropout))),
+            d_x: o.d_x.map(|x| (check.hidden(x, "d_x", Space::Rows, l.shape.inputs), below.zip(pass.dropout))),
             tokens: share.tokens(),
             t: o.t,
             lanes: share.lanes(),

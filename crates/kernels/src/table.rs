@@ -4,14 +4,19 @@
 //! file rest on two facts: a `Kernels` holds a table whose tier was detected, and the checks just above the call.
 
 use crate::isa::{Isa, IsaError};
-use crate::op::gates::Forward;
 use crate::op::gate_grad::Backward;
+use crate::op::gates::Forward;
 use crate::op::input_grad::InputGrad;
 use crate::op::readout::{HeadGrad, Readout};
 use crate::op::update::Adam;
 use crate::op::weight_grad::{Columns, WeightGrad};
 use crate::pack::{LayerLayout, Panels};
 use crate::view::{Part, Tokens};
+
+/// Adam on flat stretches: scalars, w, g, m, v.
+type AdamEntry = unsafe fn(&Adam, &mut [f32], &[f32], &mut [f32], &mut [f32]);
+/// from, its panels, its rows; to, its panel, the first packed column, out.
+type TransposeEntry = unsafe fn(&[f32], Panels, usize, Panels, usize, usize, &mut [f32]);
 
 /// The entry points of one tier.
 pub(crate) struct Table {
@@ -25,10 +30,10 @@ pub(crate) struct Table {
     pub(crate) bias_grad: unsafe fn(Columns, &Tokens, &Part, &mut [f32]),
     pub(crate) sum_squares: unsafe fn(&[f32]) -> f64,
     pub(crate) add: unsafe fn(&mut [f32], &[f32]),
-    pub(crate) adam: unsafe fn(&Adam, &mut [f32], &[f32], &mut [f32], &mut [f32]),
+    pub(crate) adam: AdamEntry,
     pub(crate) sgd: unsafe fn(f32, f32, &mut [f32], &[f32]),
     pub(crate) start_rows: unsafe fn(&LayerLayout, &[f32], usize, &mut [f32]),
-    pub(crate) transpose: unsafe fn(&[f32], Panels, usize, Panels, usize, usize, &mut [f32]),
+    pub(crate) transpose: TransposeEntry,
     pub(crate) tanh: unsafe fn(&[f32], &mut [f32]),
     pub(crate) sigmoid: unsafe fn(&[f32], &mut [f32]),
     pub(crate) exp: unsafe fn(&[f32], &mut [f32]),

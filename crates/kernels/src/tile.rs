@@ -103,8 +103,7 @@ pub(crate) unsafe fn rows_generic<V: Vector, const M: usize, const N: usize>(
 ) {
     // SAFETY: every address is one that the caller vouched for.
     unsafe {
-        let mut acc: [[V; N]; M] =
-            std::array::from_fn(|m| std::array::from_fn(|j| V::load(call.init[m].add(16 * j))));
+        let mut acc: [[V; N]; M] = std::array::from_fn(|m| std::array::from_fn(|j| V::load(call.init[m].add(16 * j))));
         let mut b = b;
         let mut offset = 0;
         for _ in 0..call.runs {

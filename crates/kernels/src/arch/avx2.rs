@@ -84,9 +84,7 @@ impl Vector for Avx2 {
     }
     #[inline(always)]
     fn add_i32(self, o: Self) -> Self {
-        let f = |a, b| unsafe {
-            _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b)))
-        };
+        let f = |a, b| unsafe { _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), _mm256_castps_si256(b))) };
         Self(f(self.0, o.0), f(self.1, o.1))
     }
     #[inline(always)]
@@ -133,6 +131,8 @@ unsafe fn rows_half<const M: usize, const N: usize>(
         for _ in 0..call.runs {
             for k in 0..call.run_bytes / 4 {
                 let a: [__m256; M] = std::array::from_fn(|m| _mm256_broadcast_ss(&*rows[m].byte_add(offset).add(k)));
+                // One weight at a time: 12 accumulators, 3 broadcasts and 1 weight are all 16 registers.
+                #[expect(clippy::needless_range_loop, reason = "j walks the columns of every row")]
                 for j in 0..N {
                     let w = _mm256_loadu_ps(b.add(16 * j));
                     for m in 0..M {
@@ -160,13 +160,13 @@ unsafe fn tokens_half<const M: usize, const N: usize>(call: &TokensCall, half: u
     // SAFETY: every address is one that the caller vouched for.
     unsafe {
         let at = 8 * half;
-        let mut acc: [[__m256; N]; M] = std::array::from_fn(|m| {
-            std::array::from_fn(|j| _mm256_loadu_ps(call.c.add((m * N + j) * 16 + at)))
-        });
+        let mut acc: [[__m256; N]; M] =
+            std::array::from_fn(|m| std::array::from_fn(|j| _mm256_loadu_ps(call.c.add((m * N + j) * 16 + at))));
         for token in 0..call.tokens {
             let b = call.b.byte_add(token * call.b_stride).add(at);
             let row = call.a.byte_add(*call.index.add(token) as usize * call.a_stride);
             let a: [__m256; M] = std::array::from_fn(|m| _mm256_broadcast_ss(&*row.add(m)));
+            #[expect(clippy::needless_range_loop, reason = "j walks the columns of every row")]
             for j in 0..N {
                 let w = _mm256_loadu_ps(b.add(16 * j));
                 for m in 0..M {
@@ -182,6 +182,11 @@ unsafe fn tokens_half<const M: usize, const N: usize>(call: &TokensCall, half: u
     }
 }
 
+/// Both halves.
+///
+/// # Safety
+/// - as the halves.
+#[expect(clippy::extra_unused_type_parameters, reason = "`by_shape` names the vector first")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn rows_both<V, const M: usize, const N: usize>(
     rows: &[*const f32; MAX_ROWS],
@@ -195,6 +200,11 @@ unsafe fn rows_both<V, const M: usize, const N: usize>(
     }
 }
 
+/// Both halves.
+///
+/// # Safety
+/// - as the halves.
+#[expect(clippy::extra_unused_type_parameters, reason = "`by_shape` names the vector first")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn tokens_both<V, const M: usize, const N: usize>(call: &TokensCall) {
     // SAFETY: the caller's obligations.

@@ -79,15 +79,11 @@ impl Vector for Avx512 {
     }
     #[inline(always)]
     fn add_i32(self, o: Self) -> Self {
-        Self(unsafe {
-            _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(self.0), _mm512_castps_si512(o.0)))
-        })
+        Self(unsafe { _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(self.0), _mm512_castps_si512(o.0))) })
     }
     #[inline(always)]
     fn shl_u32<const N: i32>(self) -> Self {
-        Self(unsafe {
-            _mm512_castsi512_ps(_mm512_sll_epi32(_mm512_castps_si512(self.0), _mm_cvtsi32_si128(N)))
-        })
+        Self(unsafe { _mm512_castsi512_ps(_mm512_sll_epi32(_mm512_castps_si512(self.0), _mm_cvtsi32_si128(N))) })
     }
     #[inline(always)]
     fn lt(self, o: Self) -> Self::Mask {

@@ -129,7 +129,20 @@ impl Tier for Tiles {
             }
             let (acc, columns) = (call.acc, n * 16);
             matrixmultiply::sgemm(
-                m, k, columns, 1.0, rows[0], stride, 1, b, columns as isize, 1, 1.0, acc, ACC_STRIDE as isize, 1,
+                m,
+                k,
+                columns,
+                1.0,
+                rows[0],
+                stride,
+                1,
+                b,
+                columns as isize,
+                1,
+                1.0,
+                acc,
+                ACC_STRIDE as isize,
+                1,
             );
         }
     }
@@ -150,7 +163,20 @@ impl Tier for Tiles {
                 let b = call.b.byte_add(begin * call.b_stride);
                 let (sa, sb) = ((call.a_stride / 4) as isize, (call.b_stride / 4) as isize);
                 matrixmultiply::sgemm(
-                    m, end - begin, columns, 1.0, a, 1, sa, b, sb, 1, 1.0, call.c, columns as isize, 1,
+                    m,
+                    end - begin,
+                    columns,
+                    1.0,
+                    a,
+                    1,
+                    sa,
+                    b,
+                    sb,
+                    1,
+                    1.0,
+                    call.c,
+                    columns as isize,
+                    1,
                 );
                 begin = end;
             }

@@ -107,13 +107,8 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
             let at = Lanes { m, lane, token, prev };
             // SAFETY: rows and panels are in range by the caller's promise; start rows by the clamp below.
             unsafe {
-                let mut call = RowsCall {
-                    init: [std::ptr::null(); MAX_ROWS],
-                    acc: acc_at,
-                    runs: 1,
-                    run_bytes: 0,
-                    jump_bytes: 0,
-                };
+                let mut call =
+                    RowsCall { init: [std::ptr::null(); MAX_ROWS], acc: acc_at, runs: 1, run_bytes: 0, jump_bytes: 0 };
                 let start = start.add(slots.offset(p, start_rows));
                 let start_width = slots.width(p) * LANES;
                 for i in 0..m {

@@ -81,13 +81,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let zeros = [0.0f32; 4 * LANES];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
-    let call = || RowsCall {
-        init: [zeros.as_ptr(); MAX_ROWS],
-        acc: acc_at,
-        runs: 1,
-        run_bytes: 0,
-        jump_bytes: 0,
-    };
+    let call = || RowsCall { init: [zeros.as_ptr(); MAX_ROWS], acc: acc_at, runs: 1, run_bytes: 0, jump_bytes: 0 };
     let t_hh = g.weights.transposed[g.layout.t_hh.clone()].as_ptr();
     let d_h = shape.d_h_panels();
     for q in g.d_h_panels.clone() {

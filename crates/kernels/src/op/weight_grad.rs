@@ -94,8 +94,8 @@ pub(crate) unsafe fn symbol_grad<V: Vector>(d: Columns, ids: &[u32], tokens: &To
     let symbols = out.len() / width;
     out.fill(0.0);
     stretches(tokens, part, usize::MAX, |token, count| {
-        for token in token..token + count {
-            let id = ids[token] as usize;
+        for (token, &id) in (token..).zip(&ids[token..token + count]) {
+            let id = id as usize;
             if id >= symbols {
                 continue;
             }
