@@ -72,6 +72,9 @@ mod lanes;
 
 mod fetch;
 
+// The text that is made instead of read.
+pub mod builtin;
+
 pub use cache::default_cache_dir;
 pub use corpus::{Corpus, OpenOptions};
 pub use error::{CorpusError, ErrorKind};

@@ -1,0 +1,75 @@
+//! Writes one episode: each choice drawn at random, the characters with their labels, the choices' -log2 p added up.
+
+use std::convert::Infallible;
+
+use super::node::Context;
+use super::random::Draws;
+use super::walk::{Hand, Lines, Options, Walk};
+use super::{Choice, EPISODE, Labels};
+
+/// One episode as it was written.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Episode {
+    pub(super) text: Vec<u8>,
+    /// One per byte of the text, if labels were asked for.
+    pub(super) labels: Vec<Labels>,
+    /// All choices in order, if they were asked for.
+    pub(super) choices: Vec<Choice>,
+    /// The sum of -log2 p of its choices.
+    pub(super) bits: f64,
+}
+
+/// What to keep of an episode beside its text.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Keep {
+    pub(super) labels: bool,
+    pub(super) choices: bool,
+}
+
+/// Writes episode number `number` of the text of `seed` over what stood in `episode`.
+pub(super) fn write(seed: u64, number: u64, keep: Keep, episode: &mut Episode) {
+    episode.text.clear();
+    episode.labels.clear();
+    episode.choices.clear();
+    episode.bits = 0.0;
+    let mut writer = Writer { draws: Draws::new(seed, number), lines: Lines::new(), keep, episode };
+    let Ok(()) = Walk::new(&mut writer).through(&EPISODE, Context::default());
+}
+
+struct Writer<'e> {
+    draws: Draws,
+    lines: Lines,
+    keep: Keep,
+    episode: &'e mut Episode,
+}
+
+impl Hand for Writer<'_> {
+    type Error = Infallible;
+
+    fn choose(&mut self, options: Options<'_>, _: Context) -> Result<usize, Infallible> {
+        let total = options.total();
+        let mut left = self.draws.below(total);
+        let mut index = 0_usize;
+        // Ends within the options, since the draw is below the sum of their weights.
+        while left >= options.weight(index) && index < options.len() {
+            left = left.saturating_sub(options.weight(index));
+            index = index.saturating_add(1);
+        }
+        let choice = Choice { index, weight: options.weight(index), total };
+        self.episode.bits += choice.bits();
+        if self.keep.choices {
+            self.episode.choices.push(choice);
+        }
+        Ok(index)
+    }
+
+    fn put(&mut self, text: &str, context: Context) -> Result<(), Infallible> {
+        for byte in text.bytes() {
+            self.episode.text.push(self.lines.next(byte, context));
+            if self.keep.labels {
+                self.episode.labels.push(context.labels());
+            }
+        }
+        Ok(())
+    }
+}
