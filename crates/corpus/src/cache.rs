@@ -322,7 +322,7 @@ mod tests {
             let options = CacheOptions { dir: None, io: Io::Map, may_be_unseen: false };
             let tokens = tokens(&source, &scan, &vocab, &options, &mut Vec::new()).unwrap();
             let mut ids = vec![0; v as usize - 1];
-            tokens.copy(1, &mut ids, &mut Vec::new()).unwrap();
+            tokens.copy(1, &mut ids, &mut Default::default()).unwrap();
             assert_eq!(ids, (1..v).collect::<Vec<_>>());
         }
     }

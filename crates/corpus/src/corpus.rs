@@ -6,7 +6,7 @@ use crate::fingerprint::Fingerprint;
 use crate::scan::{BLOCK_BYTES, Seen, scan};
 use crate::source::{Io, Source};
 use crate::split::{Split, Stream, check_val_frac};
-use crate::tokens::Tokens;
+use crate::tokens::{Reader, Tokens};
 use crate::vocab::{Vocab, VocabKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -158,14 +158,8 @@ impl Corpus {
         }
     }
     /// The ids of symbols `at .. at + ids.len()` of one part. Panics beyond its end. Errors: reading.
-    pub(crate) fn copy(
-        &self,
-        split: Split,
-        at: u64,
-        ids: &mut [u32],
-        scratch: &mut Vec<u32>,
-    ) -> Result<(), CorpusError> {
-        self.stream(split).copy(&self.inner.files, at, ids, scratch)
+    pub(crate) fn copy(&self, split: Split, at: u64, ids: &mut [u32], reader: &mut Reader) -> Result<(), CorpusError> {
+        self.stream(split).copy(&self.inner.files, at, ids, reader)
     }
 }
 

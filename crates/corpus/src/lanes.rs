@@ -14,6 +14,7 @@
 use crate::corpus::Corpus;
 use crate::error::CorpusError;
 use crate::split::Split;
+use crate::tokens::Reader;
 
 /// The lanes of one part of a corpus.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub struct Lanes {
     len: u64,
     /// `[T + 1]`: one lane's symbols.
     row: Vec<u32>,
-    scratch: Vec<u32>,
+    reader: Reader,
 }
 
 impl Lanes {
@@ -41,9 +42,8 @@ impl Lanes {
             return Err(CorpusError::TooShort { symbols, batch: b, seq: t, largest_batch, largest_seq });
         }
         let row = vec![0; steps.saturating_add(1)];
-        // Four bytes at most of each symbol as it lies in the file.
-        let scratch = row.clone();
-        Ok(Self { corpus: corpus.clone(), split, batch, len, row, scratch })
+        let reader = Reader::with_room_for(row.len());
+        Ok(Self { corpus: corpus.clone(), split, batch, len, row, reader })
     }
     /// `batch` lanes whose last short chunk counts. Errors: not one step fits.
     pub fn for_evaluation(corpus: &Corpus, split: Split, batch: usize) -> Result<Self, CorpusError> {
@@ -90,9 +90,11 @@ impl Lanes {
             self.row.resize(width, 0);
         }
         let row = self.row.get_mut(..width).unwrap_or_default();
+        // Lanes lie one behind the other: each file is looked at once a chunk.
+        self.reader.looked_at = None;
         for b in 0..self.batch {
             let at = (b as u64).saturating_mul(self.len).saturating_add(start);
-            self.corpus.copy(self.split, at, row, &mut self.scratch)?;
+            self.corpus.copy(self.split, at, row, &mut self.reader)?;
             let column = |x: &mut [u32], ids: &[u32]| {
                 x.iter_mut().skip(b).step_by(self.batch).zip(ids).for_each(|(x, &id)| *x = id);
             };

@@ -4,7 +4,7 @@
 //! files, end to end, in the files' order.
 
 use crate::error::CorpusError;
-use crate::tokens::Tokens;
+use crate::tokens::{Reader, Tokens};
 
 /// One of both parts of a corpus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl Stream {
         files: &[Tokens],
         at: u64,
         ids: &mut [u32],
-        scratch: &mut Vec<u32>,
+        reader: &mut Reader,
     ) -> Result<(), CorpusError> {
         let end = at.checked_add(ids.len() as u64);
         assert!(end.is_some_and(|end| end <= self.symbols), "symbols beyond the end of a stream of {}", self.symbols);
@@ -79,7 +79,11 @@ impl Stream {
             let take = rest.len().min(usize::try_from(part.len.saturating_sub(inside)).unwrap_or(usize::MAX));
             let (now, later) = rest.split_at_mut(take);
             if let (false, Some(tokens)) = (now.is_empty(), files.get(part.file)) {
-                tokens.copy(part.first.saturating_add(inside), now, scratch)?;
+                if reader.looked_at != Some(part.file) {
+                    tokens.check_length()?;
+                    reader.looked_at = Some(part.file);
+                }
+                tokens.copy(part.first.saturating_add(inside), now, reader)?;
             }
             at = at.saturating_add(take as u64);
             rest = later;

@@ -6,7 +6,8 @@
 //! chars, multi-byte  id i = the i-th number of a token cache: u8, u16 or u32, whichever holds V (`cache.rs`)
 //! ```
 //!
-//! Every id is compared with its limit after the copy and before anybody indexes with it. Promises: `copy` allocates only where `scratch` is too short.
+//! Every id is compared with its limit after the copy and before anybody indexes with it. Promises: `copy` allocates only where it
+//! is asked for more ids than ever before.
 
 use crate::error::CorpusError;
 use crate::source::Source;
@@ -39,6 +40,22 @@ impl Width {
             Width::Two => 2,
             Width::Four => 4,
         }
+    }
+}
+
+/// What a reader of tokens keeps from copy to copy.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    /// Bytes as they lie in the file, on their way to ids.
+    scratch: Vec<u32>,
+    /// The file whose length was looked at last. None: look again.
+    pub(crate) looked_at: Option<usize>,
+}
+
+impl Reader {
+    /// With room for copies of `ids` ids of any width.
+    pub(crate) fn with_room_for(ids: usize) -> Self {
+        Self { scratch: vec![0; ids], looked_at: None }
     }
 }
 
@@ -89,8 +106,13 @@ impl Tokens {
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
+    /// Looks whether the file that is read is still as long as it was; before the copies of a chunk.
+    pub(crate) fn check_length(&self) -> Result<(), CorpusError> {
+        self.source.check_length()
+    }
     /// The ids of symbols `at .. at + ids.len()`. Errors: reading; an id that is none, with its place.
-    pub(crate) fn copy(&self, at: u64, ids: &mut [u32], scratch: &mut Vec<u32>) -> Result<(), CorpusError> {
+    pub(crate) fn copy(&self, at: u64, ids: &mut [u32], reader: &mut Reader) -> Result<(), CorpusError> {
+        let scratch = &mut reader.scratch;
         let width = match &self.form {
             Form::Table(_) => Width::One,
             Form::Cache(width) => *width,
@@ -103,7 +125,7 @@ impl Tokens {
         let raw = bytemuck::cast_slice_mut::<u32, u8>(scratch);
         let raw = raw.get_mut(..ids.len().saturating_mul(width.bytes())).unwrap_or_default();
         let offset = |at: u64| self.start.saturating_add(at.saturating_mul(width.bytes() as u64));
-        self.source.copy(offset(at), raw)?;
+        self.source.copy_range(offset(at), raw)?;
         match (&self.form, width) {
             (Form::Table(table), _) => {
                 for (id, &byte) in ids.iter_mut().zip(&*raw) {
@@ -147,14 +169,14 @@ mod tests {
     fn fault_c16_an_id_that_is_none_is_an_error_with_its_place() {
         let cache = |bytes: &[u8]| Source::from_bytes(Path::new("cache"), bytes.to_vec());
         let two = Tokens::cached(cache(&[9, 9, 9, 9, 3, 0, 4, 0, 5, 0]), 4, 3, Width::Two, 5);
-        let (mut ids, mut scratch) = ([0; 2], Vec::new());
-        two.copy(0, &mut ids, &mut scratch).unwrap();
+        let (mut ids, mut reader) = ([0; 2], Reader::default());
+        two.copy(0, &mut ids, &mut reader).unwrap();
         assert_eq!(ids, [3, 4]);
-        let error = two.copy(1, &mut ids, &mut scratch).unwrap_err();
+        let error = two.copy(1, &mut ids, &mut reader).unwrap_err();
         assert!(matches!(error, CorpusError::TokenOutOfRange { offset: 8, id: 5, limit: 5, .. }), "{error}");
         assert!(!error.is_io());
         let four = Tokens::cached(cache(&[0, 0, 0, 0, 0, 0, 0, 0x80]), 0, 2, Width::Four, 70_000);
-        let error = four.copy(0, &mut ids, &mut scratch).unwrap_err();
+        let error = four.copy(0, &mut ids, &mut reader).unwrap_err();
         assert!(matches!(error, CorpusError::TokenOutOfRange { offset: 4, id: 0x8000_0000, .. }), "{error}");
     }
 
@@ -162,6 +184,6 @@ mod tests {
     fn fault_c16_a_file_of_half_an_id_ends_in_an_error() {
         let odd = Source::from_bytes(Path::new("cache"), vec![0; 5]);
         let tokens = Tokens::cached(odd, 0, 3, Width::Two, 5);
-        assert!(matches!(tokens.copy(1, &mut [0; 2], &mut Vec::new()), Err(CorpusError::OutOfRange { .. })));
+        assert!(matches!(tokens.copy(1, &mut [0; 2], &mut Reader::default()), Err(CorpusError::OutOfRange { .. })));
     }
 }
