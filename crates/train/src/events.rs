@@ -13,7 +13,7 @@ use crate::config::Config;
 #[serde(tag = "event", rename_all = "lowercase")]
 pub enum Event {
     /// A run begins or goes on.
-    Start(Start),
+    Start(Box<Start>),
     /// A setting was changed on resuming, with leave.
     Override(Override),
     /// Something that should be known although the work goes on.
@@ -196,8 +196,8 @@ impl Event {
     /// The step at which it was made.
     pub fn step(&self) -> u64 {
         match self {
-            Event::Start(Start { step, .. })
-            | Event::Override(Override { step, .. })
+            Event::Start(start) => start.step,
+            Event::Override(Override { step, .. })
             | Event::Notice(Notice { step, .. })
             | Event::Step(Step { step, .. })
             | Event::Eval(Eval { step, .. })
@@ -227,7 +227,15 @@ mod tests {
     #[test]
     fn a_line_reads_back_with_the_same_bits() {
         let step = |x: f64| {
-            Event::Step(Step { step: 7, epoch: 1, tokens: 9, train_nats: x, grad_norm: 0.1, lr: 1e-3, tokens_per_s: 2e5 })
+            Event::Step(Step {
+                step: 7,
+                epoch: 1,
+                tokens: 9,
+                train_nats: x,
+                grad_norm: 0.1,
+                lr: 1e-3,
+                tokens_per_s: 2e5,
+            })
         };
         for x in [0.1 + 0.2, 1.0 / 3.0, f64::MIN_POSITIVE, 4.174_387_269_895_637] {
             let mut line = Vec::new();

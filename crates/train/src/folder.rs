@@ -62,7 +62,12 @@ pub fn corpus_name(source: &Source) -> String {
 }
 
 /// Creates `root/<corpus>-<cell>-<LxH>-<n>` with the first free n, alone: two runs started at once get two folders.
-pub fn claim(storage: &dyn Storage, root: &Path, source: &Source, config: &Config) -> Result<PathBuf, (PathBuf, io::Error)> {
+pub fn claim(
+    storage: &dyn Storage,
+    root: &Path,
+    source: &Source,
+    config: &Config,
+) -> Result<PathBuf, (PathBuf, io::Error)> {
     match storage.create_folder(root) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err((root.to_owned(), error)),
         _ => {}
@@ -92,12 +97,7 @@ pub fn is_run(storage: &dyn Storage, run: &Path) -> bool {
 }
 
 /// Writes `config.toml`: every flag with its value, the corpus, and how to go on.
-pub fn write_config(
-    storage: &dyn Storage,
-    run: &Path,
-    config: &Config,
-    settings: &Settings,
-) -> Result<(), SaveError> {
+pub fn write_config(storage: &dyn Storage, run: &Path, config: &Config, settings: &Settings) -> Result<(), SaveError> {
     #[derive(Serialize)]
     struct Page<'a> {
         #[serde(flatten)]
@@ -167,15 +167,15 @@ pub struct CutLog {
 
 /// Cuts a log back to `step`: later events go, and so do lines that are none, such as a torn last one.
 ///
-/// With `undone`, what comes after a step (evaluation, epoch's end, sample, end) goes for this step too: it will be done
-/// again.
+/// An end goes as well: the resumed run tells its own. With `undone`, what comes after a step (evaluation, epoch's end,
+/// sample) goes for this step too: it will be done again.
 pub fn cut_events(log: &[u8], step: u64, undone: bool) -> CutLog {
     let mut cut = CutLog::default();
     for line in log.split_inclusive(|&byte| byte == b'\n') {
         let event = if line.ends_with(b"\n") { serde_json::from_slice::<Event>(line).ok() } else { None };
         match event {
             None => cut.unreadable = cut.unreadable.saturating_add(1),
-            Some(event) if event.step() > step || (undone && event.step() == step && after_a_step(&event)) => {
+            Some(event) if later(&event, step, undone) => {
                 cut.later = cut.later.saturating_add(1);
             }
             Some(event) => {
@@ -187,12 +187,21 @@ pub fn cut_events(log: &[u8], step: u64, undone: bool) -> CutLog {
     cut
 }
 
-fn after_a_step(event: &Event) -> bool {
-    matches!(event, Event::Eval(_) | Event::Epoch(_) | Event::Sample(_) | Event::Done(_))
+fn later(event: &Event, step: u64, undone: bool) -> bool {
+    match event {
+        Event::Done(_) => true,
+        Event::Eval(_) | Event::Epoch(_) | Event::Sample(_) if undone => event.step() >= step,
+        _ => event.step() > step,
+    }
 }
 
 /// Cuts `events.jsonl` and `samples.txt` back to a checkpoint's step. A log that is missing counts as empty.
-pub(crate) fn cut_back(storage: &dyn Storage, run: &Path, step: u64, undone: bool) -> Result<CutLog, (PathBuf, io::Error)> {
+pub(crate) fn cut_back(
+    storage: &dyn Storage,
+    run: &Path,
+    step: u64,
+    undone: bool,
+) -> Result<CutLog, (PathBuf, io::Error)> {
     let path = events_path(run);
     let mut log = Vec::new();
     match storage.kind(&path) {
@@ -229,7 +238,8 @@ mod tests {
     #[test]
     fn a_log_is_cut_at_the_step_and_at_every_torn_byte() {
         let mut log = Vec::new();
-        let events = [notice(1), notice(2), Event::Stopped(Stopped { step: 2, signal: "SIGINT".to_owned() }), notice(3)];
+        let events =
+            [notice(1), notice(2), Event::Stopped(Stopped { step: 2, signal: "SIGINT".to_owned() }), notice(3)];
         let mut ends = vec![0];
         for event in &events {
             event.write_line(&mut log);

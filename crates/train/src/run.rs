@@ -21,16 +21,21 @@ use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{Keep, RunFolder, SaveError, SaveOutcome, Saved, Saver, Snapshot, StartError};
+use crate::checkpoint::{RunFolder, SaveOutcome, Saved, Saver, Snapshot};
 use crate::config::Config;
-use crate::error::{ErrorKind, TrainError};
+use crate::error::ErrorKind;
 use crate::events::{self, Event};
 use crate::folder::{self, EventLog};
 use crate::sample::SampleOptions;
 use crate::storage::Storage;
 use crate::trainer::{StepReport, Trainer};
 
+mod error;
 pub mod resume;
+mod settings;
+
+pub use error::RunError;
+pub use settings::{Settings, Source};
 
 /// Symbols of a sample taken during training.
 const SAMPLE_LENGTH: u64 = 300;
@@ -41,71 +46,6 @@ const SAMPLE_TEMPERATURE: f64 = 0.8;
 const SAMPLE_AT: [u64; 4] = [27, 9, 3, 1];
 /// Key of a run's own part of a checkpoint's record.
 const RUN_KEY: &str = "run";
-
-/// What is read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Source {
-    /// The built-in text.
-    Builtin {
-        /// Its length.
-        bytes: u64,
-        /// Of its generator.
-        seed: u64,
-    },
-    /// Files, in this order.
-    Files {
-        /// Absolute paths.
-        paths: Vec<String>,
-    },
-}
-
-impl std::fmt::Display for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Source::Builtin { bytes, seed } => write!(f, "the built-in text, {bytes} bytes, seed {seed}"),
-            Source::Files { paths } => f.write_str(&paths.join(", ")),
-        }
-    }
-}
-
-/// What a run does beside training. All of it may be changed at any resume: no bit of the weights depends on it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Settings {
-    /// `--eval-every`: steps between evaluations; none: at each epoch's end.
-    pub eval_every: Option<u64>,
-    /// `--save-every`: steps between checkpoints; none: at each epoch's end.
-    pub save_every: Option<u64>,
-    /// `--sample-every`: steps between samples; none: after 1/27, 1/9, 1/3 and all of the run.
-    pub sample_every: Option<u64>,
-    /// `--keep`: how many checkpoints stay.
-    #[serde(with = "keep_text")]
-    pub keep: Keep,
-    /// What is read.
-    #[serde(rename = "corpus")]
-    pub source: Source,
-}
-
-impl Settings {
-    /// The defaults for a source.
-    pub fn new(source: Source) -> Self {
-        Self { eval_every: None, save_every: None, sample_every: None, keep: Keep::default(), source }
-    }
-}
-
-/// `Keep` as its text.
-mod keep_text {
-    use crate::checkpoint::Keep;
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(keep: &Keep, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(keep)
-    }
-    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Keep, D::Error> {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-    }
-}
 
 /// A signal that ends a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,85 +84,6 @@ pub enum Outcome {
     Done(events::Done),
     /// By a signal, with a checkpoint of the last step.
     Stopped(Stop),
-}
-
-/// Why a run cannot begin or go on.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RunError {
-    /// The training itself.
-    #[error(transparent)]
-    Train(#[from] TrainError),
-    /// The run folder.
-    #[error(transparent)]
-    Start(#[from] StartError),
-    /// Reading a checkpoint.
-    #[error(transparent)]
-    Load(#[from] crate::checkpoint::LoadError),
-    /// Writing a checkpoint or the configuration.
-    #[error(transparent)]
-    Save(#[from] SaveError),
-    /// Another file of the run folder.
-    #[error("cannot {doing} {}: {source}", .path.display())]
-    Io {
-        /// Such as "create".
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// The folder named for a new run has a run in it.
-    #[error("{} holds a run already", .run.display())]
-    Occupied {
-        /// The folder.
-        run: PathBuf,
-    },
-    /// Flags that a checkpoint settled for good.
-    #[error("a resumed run keeps what its weights were made with: {}", words(.changes))]
-    Fixed {
-        /// The flags that differ.
-        changes: Vec<resume::Change>,
-    },
-    /// Flags that would change the bits to come.
-    #[error("this would change the run from here on: {}", words(.changes))]
-    NeedsOverride {
-        /// The flags that differ.
-        changes: Vec<resume::Change>,
-    },
-    /// The text is not the one that the run was started on.
-    #[error("{found} is not the corpus of this run ({expected}): fingerprint {found_print} instead of {expected_print}")]
-    OtherCorpus {
-        /// What was opened.
-        found: String,
-        /// What the run was started on.
-        expected: String,
-        /// Fingerprint of what was opened.
-        found_print: String,
-        /// Fingerprint in the checkpoint.
-        expected_print: String,
-    },
-}
-
-fn words(changes: &[resume::Change]) -> String {
-    changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-impl RunError {
-    /// The class of the error.
-    pub fn kind(&self) -> ErrorKind {
-        match self {
-            RunError::Train(error) => error.kind(),
-            RunError::Start(_) | RunError::Save(_) | RunError::Io { .. } => ErrorKind::Io,
-            RunError::Load(error) => match error.exit_code() {
-                4 => ErrorKind::Io,
-                6 => ErrorKind::Resources,
-                _ => ErrorKind::BadData,
-            },
-            RunError::Occupied { .. } | RunError::Fixed { .. } | RunError::NeedsOverride { .. } => ErrorKind::Usage,
-            RunError::OtherCorpus { .. } => ErrorKind::BadData,
-        }
-    }
 }
 
 /// What a run needs to begin.
@@ -345,7 +206,7 @@ impl Run {
             seconds: 0.0,
             epoch_seconds: 0.0,
         };
-        run.opening.push(Event::Start(run.facts()));
+        run.opening.push(Event::Start(Box::new(run.facts())));
         let notices = run.folder.notices().iter().map(ToString::to_string);
         let notes = run.corpus.notes().iter().map(ToString::to_string);
         let texts: Vec<String> = notices.chain(notes).collect();

@@ -210,11 +210,11 @@ fn seconds_so_far(log: &[Event], tokens_of_step: f64) -> (f64, f64) {
             _ => None,
         })
     };
-    let told = log.iter().filter_map(|event| match event {
+    let mut told = log.iter().filter_map(|event| match event {
         Event::Epoch(epoch) => Some(epoch.step),
         _ => None,
     });
-    let last_told = told.last().unwrap_or(0);
+    let last_told = told.next_back().unwrap_or(0);
     let all = steps().fold(0.0, |sum, (_, seconds)| sum + seconds);
     let epoch = steps().filter(|&(step, _)| step > last_told).fold(0.0, |sum, (_, seconds)| sum + seconds);
     (all, epoch)
