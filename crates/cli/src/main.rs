@@ -1,2 +1,77 @@
-//! The gatemill command.
-fn main() {}
+//! The `gatemill` command: picks what was asked for and turns its end into an exit code.
+//!
+//! ```text
+//! gatemill                 the demonstration: learn to write from the built-in text, in about a minute
+//! gatemill train  [FILE]   learn from a text          -> a run folder
+//! gatemill sample MODEL    write with what was learned
+//! gatemill eval   MODEL    score a text
+//! ```
+//!
+//! Results go to stdout, all else to stderr; neither can make it fail by being closed. A panic is a fault of ours: it is
+//! caught here, says so, and leaves with code 70.
+
+#![forbid(unsafe_code)]
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "a test stops where it fails")
+)]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod args; // the flags
+mod corpus; // a source -> an open corpus
+mod model; // a path -> a model
+
+mod demo; // the run without arguments
+mod eval; // score a text
+mod sample; // write
+mod train; // learn
+
+mod json; // one object per line on stdout
+mod progress; // what people see on stderr
+mod signals; // SIGINT, SIGTERM, SIGHUP
+
+mod exit; // every error -> message, help, exit code
+
+use args::{Cli, Command};
+use exit::Failure;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| exit::report_panic(&panic.to_string())));
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and version are errors to the parser too; it knows the code and the stream.
+        Err(error) => {
+            let _ = error.print();
+            return exit::code(u8::try_from(error.exit_code()).unwrap_or(exit::USAGE));
+        }
+    };
+    match std::panic::catch_unwind(|| run(&cli)) {
+        Ok(Ok(code)) => exit::code(code),
+        Ok(Err(failure)) => {
+            failure.report();
+            exit::code(failure.code)
+        }
+        Err(_) => exit::code(exit::INTERNAL),
+    }
+}
+
+fn run(cli: &Cli) -> Result<u8, Failure> {
+    match &cli.command {
+        None => demo::run(),
+        Some(Command::Train(args)) => train::run(args),
+        Some(Command::Sample(args)) => sample::run(args),
+        Some(Command::Eval(args)) => eval::run(args),
+    }
+}

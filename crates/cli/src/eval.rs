@@ -1,0 +1,62 @@
+//! `gatemill eval`: the loss of a text under a model, in nats and bits per character.
+//!
+//! A file is one lane from zero state. `--split val` cuts the run's own validation text into the run's lanes and reads as
+//! much of it as the run did, so the result is the run's `val_nats`, bit for bit.
+
+use gatemill_corpus::Io;
+use gatemill_train::run::resume::Origin;
+use gatemill_train::{Config, Evaluation};
+use serde::Serialize;
+
+use crate::args::EvalArgs;
+use crate::exit::{self, BAD_DATA, Failure};
+use crate::progress::{Progress, grouped};
+use crate::train::machine;
+use crate::{corpus, json, model};
+
+/// What `--json` writes.
+#[derive(Serialize)]
+struct Score {
+    nats: f64,
+    bits: f64,
+    perplexity: f64,
+    symbols: u64,
+    unseen: u64,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
+    let (crew, kernels) = machine(None)?;
+    let (model, snapshot) = model::load(&args.model, &crew, &kernels, &Progress::new())?;
+    let vocab = Some(model.vocab.clone());
+    let score: Option<Evaluation> = if args.split.is_some() {
+        let origin = Origin::of(&snapshot)?;
+        let source = if args.files.is_empty() { origin.settings.source.clone() } else { corpus::files(&args.files)? };
+        let corpus = corpus::open(&source, &model.config, vocab, Io::Map)?;
+        origin.check(&source, &corpus.fingerprint().to_string())?;
+        let batch = args.batch.unwrap_or(model.config.batch);
+        let corpus = std::sync::Arc::new(corpus);
+        crew.install(|| model.evaluate_split(&corpus, (batch, model.config.eval_tokens), &crew, &kernels))?
+    } else {
+        let source = corpus::files(&args.files)?;
+        let whole = Config { val_frac: 0.0, ..model.config.clone() };
+        let corpus = std::sync::Arc::new(corpus::open(&source, &whole, vocab, Io::Map)?);
+        crew.install(|| model.evaluate_file(&corpus, &crew, &kernels))?
+    };
+    let Some(Evaluation { nats, bits, perplexity, tokens, unseen }) = score else {
+        return Err(Failure::new(BAD_DATA, "the text is too short to be scored in so many lanes")
+            .help("a file needs two characters, a validation part one more than --batch"));
+    };
+    if args.json {
+        json::object(&Score { nats, bits, perplexity, symbols: tokens, unseen })?;
+        return Ok(exit::OK);
+    }
+    let left_out =
+        if unseen > 0 { format!("; {} never seen in training, left out", grouped(unseen)) } else { String::new() };
+    let text = format!(
+        "{bits:.4} bits per character, {nats:.4} nats, perplexity {perplexity:.3}, over {} characters{left_out}\n",
+        grouped(tokens)
+    );
+    json::text(text.as_bytes())?;
+    Ok(exit::OK)
+}

@@ -1,0 +1,263 @@
+//! What people see on stderr while a run goes: a bar where there is a terminal, plain lines at rising intervals elsewhere.
+//!
+//! The bar shows loss, bits per character, characters per second and the time left. Samples, scores and notices stand as
+//! lines above it. Texts by a model or a path may hold anything, so control characters are replaced before they are shown.
+//! Nothing here can fail: a closed stderr is written to in vain.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use gatemill_train::CellKind;
+use gatemill_train::events::{Event, Start, Step};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// The bar is redrawn at most this often.
+const REDRAW: Duration = Duration::from_millis(100);
+/// The first plain line comes after this long; each further one after twice as long, up to the last of these.
+const FIRST_LINE: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(64);
+/// The speed is told after so many steps have been measured, the first of them, which makes its buffers, left out.
+const MEASURED_STEPS: u64 = 10;
+/// Share of the newest step in the running means.
+const NEWEST: f64 = 0.05;
+
+/// Shows a run.
+pub(crate) struct Progress {
+    bar: Option<ProgressBar>,
+    start: Option<Start>,
+    /// Where the next redraw or line is due.
+    next: Instant,
+    wait: Duration,
+    /// Steps seen by this process.
+    seen: u64,
+    measured_seconds: f64,
+    told_speed: bool,
+    mean_nats: f64,
+    /// Running mean of the seconds of a step.
+    step_seconds: f64,
+}
+
+impl Progress {
+    /// A bar if stderr is a terminal that can move its cursor.
+    pub(crate) fn new() -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let bar = (std::io::stderr().is_terminal() && !dumb).then(ProgressBar::hidden);
+        Self {
+            bar,
+            start: None,
+            next: Instant::now(),
+            wait: FIRST_LINE,
+            seen: 0,
+            measured_seconds: 0.0,
+            told_speed: false,
+            mean_nats: 0.0,
+            step_seconds: 0.0,
+        }
+    }
+
+    /// Writes a line above the bar.
+    pub(crate) fn line(&self, text: &str) {
+        let write = || {
+            let _ = writeln!(std::io::stderr().lock(), "{}", printable(text));
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn close(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Shows an event.
+    pub(crate) fn event(&mut self, event: &Event) {
+        match event {
+            Event::Start(start) => self.start(start),
+            Event::Step(step) => self.step(step),
+            Event::Override(change) => {
+                self.line(&format!("note: {} is {} from here on (was {})", change.flag, change.to, change.from));
+            }
+            Event::Notice(notice) => self.line(&format!("note: {}", notice.text)),
+            Event::Eval(eval) => {
+                // An epoch's end says it too.
+                if !self.start.as_ref().is_some_and(|start| eval.step.is_multiple_of(start.steps_per_epoch.max(1))) {
+                    self.line(&format!("step {}: validation {}", eval.step, losses(eval.val_nats)));
+                }
+                if eval.unseen > 0 {
+                    self.line(&format!("note: {} characters were never seen in training: left out", eval.unseen));
+                }
+            }
+            Event::Epoch(epoch) => {
+                let validation = epoch.val_nats.map_or(String::new(), |nats| format!(", validation {}", losses(nats)));
+                let (number, train) = (epoch.epoch, losses(epoch.train_nats));
+                self.line(&format!("epoch {number}: training {train}{validation}, {}", duration(epoch.seconds)));
+            }
+            Event::Sample(sample) => {
+                let bits = sample.train_nats / std::f64::consts::LN_2;
+                self.line(&format!(
+                    "\n--- what it writes after step {} ({bits:.2} bits per character) ---\n{}\n---",
+                    sample.step,
+                    sample.text.trim_matches('\n')
+                ));
+            }
+            Event::Checkpoint(_) | Event::Stopped(_) | Event::Done(_) => {}
+        }
+    }
+
+    fn start(&mut self, start: &Start) {
+        let config = &start.config;
+        let cell = match config.cell {
+            CellKind::Rnn => "RNN",
+            CellKind::Lstm => "LSTM",
+            CellKind::Gru => "GRU",
+        };
+        let mut lines = vec![
+            format!(
+                "text     {}: {} characters to learn from, {} to validate on, {} distinct",
+                start.corpus,
+                grouped(start.train_symbols),
+                grouped(start.val_symbols),
+                start.vocab
+            ),
+            format!(
+                "model    {cell}, {} x {} units, {} parameters; {} MB of memory for all of the training",
+                config.layers,
+                config.hidden,
+                grouped(start.parameters),
+                start.memory_bytes.div_ceil(1_000_000)
+            ),
+            format!(
+                "run      {} of {} x {} characters, {} per epoch; {} at the ends left out",
+                plural(start.steps, "step"),
+                config.batch,
+                config.seq,
+                plural(start.steps_per_epoch, "step"),
+                plural(start.dropped_symbols, "character")
+            ),
+            format!("machine  {}, {} kernels", plural(start.threads as u64, "thread"), start.isa),
+            format!("folder   {}", start.run),
+        ];
+        if start.step > 0 {
+            lines.push(format!("resumed  after step {}", grouped(start.step)));
+        }
+        self.line(&lines.join("\n"));
+        if let Some(bar) = &self.bar {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}") {
+                bar.set_style(style);
+            }
+            bar.set_length(start.steps);
+            bar.set_position(start.step);
+        }
+        self.start = Some(start.clone());
+        self.next = Instant::now().checked_add(self.wait).unwrap_or_else(Instant::now);
+    }
+
+    fn step(&mut self, step: &Step) {
+        let Some(start) = &self.start else { return };
+        let tokens = start.config.batch.saturating_mul(start.config.seq) as f64;
+        let seconds = if step.tokens_per_s > 0.0 { tokens / step.tokens_per_s } else { 0.0 };
+        self.seen = self.seen.saturating_add(1);
+        if self.seen == 1 {
+            (self.mean_nats, self.step_seconds) = (step.train_nats, seconds);
+        } else {
+            self.mean_nats += NEWEST * (step.train_nats - self.mean_nats);
+            self.step_seconds += NEWEST * (seconds - self.step_seconds);
+            self.measured_seconds += seconds;
+        }
+        let left = start.steps.saturating_sub(step.step);
+        if !self.told_speed && self.seen > MEASURED_STEPS {
+            self.told_speed = true;
+            let per_step = self.measured_seconds / MEASURED_STEPS as f64;
+            let epoch = duration(per_step * start.steps_per_epoch as f64);
+            let rate = grouped((tokens / per_step.max(f64::MIN_POSITIVE)) as u64);
+            let rest = duration(per_step * left as f64);
+            self.line(&format!("speed    {rate} characters per second: {epoch} per epoch, {rest} to the end"));
+        }
+        let now = Instant::now();
+        if now < self.next {
+            return;
+        }
+        let rate = grouped((tokens / self.step_seconds.max(f64::MIN_POSITIVE)) as u64);
+        let rest = duration(self.step_seconds * left as f64);
+        let message = format!("{}, {rate} characters/s, {rest} left", losses(self.mean_nats));
+        let wait = match &self.bar {
+            Some(bar) => {
+                bar.set_position(step.step);
+                bar.set_message(message);
+                REDRAW
+            }
+            None => {
+                self.line(&format!("step {}/{}: {message}", step.step, self.start.as_ref().map_or(0, |s| s.steps)));
+                self.wait = self.wait.saturating_mul(2).min(LONGEST_WAIT);
+                self.wait
+            }
+        };
+        self.next = now.checked_add(wait).unwrap_or(now);
+    }
+}
+
+/// A loss in both units.
+pub(crate) fn losses(nats: f64) -> String {
+    format!("{nats:.4} nats = {:.3} bits per character", nats / std::f64::consts::LN_2)
+}
+
+/// A text with its control characters replaced, line breaks and tabs excepted.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
+    text.chars().map(shown).collect()
+}
+
+/// Seconds in words.
+fn duration(seconds: f64) -> String {
+    // Rounded once, in the unit that is shown.
+    if seconds < 9.95 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = seconds.round() as u64;
+    match whole {
+        0..=119 => format!("{whole} s"),
+        120..=7199 => format!("{} min", whole.saturating_add(30) / 60),
+        _ => format!("{} h {:02} min", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// A count with its noun.
+fn plural(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// A count with commas.
+pub(crate) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && digits.len().saturating_sub(i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped_and_times_rounded() {
+        let counts: Vec<String> = [0, 999, 1000, 1_234_567].into_iter().map(grouped).collect();
+        assert_eq!(counts, ["0", "999", "1,000", "1,234,567"]);
+        let times: Vec<String> = [0.04, 9.94, 9.96, 119.4, 120.0, 7170.0, 7200.0].into_iter().map(duration).collect();
+        assert_eq!(times, ["0.0 s", "9.9 s", "10 s", "119 s", "2 min", "120 min", "2 h 00 min"]);
+    }
+
+    #[test]
+    fn a_text_cannot_move_the_cursor() {
+        assert_eq!(printable("a\u{1b}[2J\r\nb\t\u{9b}c"), "a\u{fffd}[2J\u{fffd}\nb\t\u{fffd}c");
+    }
+}

@@ -1,0 +1,189 @@
+//! `gatemill train`: flags -> configuration -> corpus -> run; events to stdout, stderr and the run folder.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use gatemill_corpus::Io;
+use gatemill_crew::Crew;
+use gatemill_kernels::Kernels;
+use gatemill_train::events::{Done, Event};
+use gatemill_train::run::resume::Resumed;
+use gatemill_train::run::{Observer, Outcome, Place, Run, Settings, Setup, Stop};
+use gatemill_train::storage::{RealStorage, Storage};
+use gatemill_train::{CharModel, Config};
+
+use crate::args::TrainArgs;
+use crate::corpus;
+use crate::exit::{self, Failure, RESOURCES};
+use crate::json::Lines;
+use crate::progress::{Progress, losses};
+use crate::signals::Signals;
+
+/// Where runs without `--out` go.
+pub(crate) const RUNS: &str = "runs";
+
+/// Runs the command.
+pub(crate) fn run(args: &TrainArgs) -> Result<u8, Failure> {
+    let signals = signals()?;
+    let (crew, kernels) = machine(args.threads)?;
+    let mut run = match &args.resume {
+        Some(folder) => resume(args, folder, crew, kernels)?,
+        None => start(args, crew, kernels)?,
+    };
+    let mut listener = Listener::new(args.json, signals);
+    let outcome = listener.follow(&mut run)?;
+    match &outcome {
+        Outcome::Done(done) => {
+            let (me, folder) = (me(), quoted(&run.path().display().to_string()));
+            listener.progress.line(&format!(
+                "{}\nwrite    {me} sample {folder}\nscore    {me} eval {folder} --split val",
+                summary(done)
+            ));
+            Ok(exit::OK)
+        }
+        Outcome::Stopped(stop) => Ok(listener.stopped(&run, *stop)),
+    }
+}
+
+/// Takes the signals.
+pub(crate) fn signals() -> Result<Signals, Failure> {
+    Signals::register().map_err(|error| Failure::new(RESOURCES, format!("cannot take signals: {error}")))
+}
+
+/// The kernels that `GATEMILL_ISA` names, or the best; the workers that were asked for, or all that may run.
+pub(crate) fn machine(threads: Option<usize>) -> Result<(Arc<Crew>, Kernels), Failure> {
+    let kernels = Kernels::from_env()?;
+    let crew = Crew::new(threads.unwrap_or_else(Crew::available))?;
+    Ok((Arc::new(crew), kernels))
+}
+
+fn start(args: &TrainArgs, crew: Arc<Crew>, kernels: Kernels) -> Result<Run, Failure> {
+    let mut config = Config::default();
+    args.configure(&mut config);
+    config.validate()?;
+    let source = if args.files.is_empty() { corpus::BUILTIN } else { corpus::files(&args.files)? };
+    let mut settings = Settings::new(source);
+    args.set_intervals(&mut settings);
+    let corpus = Arc::new(corpus::open(&settings.source, &config, None, io(args))?);
+    let place = args.out.as_ref().map_or_else(|| Place::Under(RUNS.into()), |out| Place::Folder(out.clone()));
+    let setup = Setup { config, settings, corpus, crew, kernels, storage: storage() };
+    Ok(Run::start(setup, &place)?)
+}
+
+fn resume(args: &TrainArgs, folder: &Path, crew: Arc<Crew>, kernels: Kernels) -> Result<Run, Failure> {
+    let storage = storage();
+    let resumed = Resumed::open(storage.as_ref(), folder, args.strict_resume)?;
+    let mut config = resumed.config.clone();
+    args.configure(&mut config);
+    config.validate()?;
+    // Before the text is opened: a flag that cannot be changed would open it in another way.
+    resumed.changes(&config, kernels.name(), args.allow_override)?;
+    let mut settings = resumed.origin.settings.clone();
+    args.set_intervals(&mut settings);
+    if !args.files.is_empty() {
+        settings.source = corpus::files(&args.files)?;
+    }
+    let vocab = CharModel::load(resumed.snapshot(), &crew, &kernels)?.vocab;
+    let corpus = Arc::new(corpus::open(&settings.source, &config, Some(vocab), io(args))?);
+    let setup = Setup { config, settings, corpus, crew, kernels, storage };
+    Ok(Run::resume(resumed, setup, args.allow_override)?)
+}
+
+fn io(args: &TrainArgs) -> Io {
+    args.io.unwrap_or(Io::Map)
+}
+
+/// The disk of this machine.
+pub(crate) fn storage() -> Arc<dyn Storage> {
+    Arc::new(RealStorage)
+}
+
+/// Passes events on to whoever looks, and signals to the run.
+pub(crate) struct Listener {
+    lines: Option<Lines>,
+    pub(crate) progress: Progress,
+    signals: Signals,
+}
+
+impl Listener {
+    pub(crate) fn new(json: bool, signals: Signals) -> Self {
+        Self { lines: json.then(Lines::new), progress: Progress::new(), signals }
+    }
+
+    /// Goes with the run until it leaves off.
+    pub(crate) fn follow(&mut self, run: &mut Run) -> Result<Outcome, Failure> {
+        let result = run.go(self);
+        self.progress.close();
+        Ok(result?)
+    }
+
+    /// Says how to go on after a stop; gives the exit code.
+    pub(crate) fn stopped(&self, run: &Run, stop: Stop) -> u8 {
+        self.progress.line(&format!(
+            "stopped by {} after step {}, saved; go on with: {} train --resume {}",
+            stop.name(),
+            run.trainer().step_count(),
+            me(),
+            quoted(&run.path().display().to_string())
+        ));
+        exit::stopped(stop)
+    }
+}
+
+impl Observer for Listener {
+    fn event(&mut self, event: &Event) {
+        if let Some(error) = self.lines.as_mut().and_then(|lines| lines.write(event)) {
+            self.progress.line(&format!("note: nothing more is written to stdout ({error}); training goes on"));
+        }
+        self.progress.event(event);
+    }
+
+    fn stop(&self) -> Option<Stop> {
+        self.signals.stop()
+    }
+}
+
+/// A run's end in a line or two.
+pub(crate) fn summary(done: &Done) -> String {
+    let part = |name: &str, nats: Option<f64>| nats.map_or(String::new(), |nats| format!(", {name} {}", losses(nats)));
+    format!(
+        "done     {} steps in {:.1} s{}{}\nweights  sha256 {}",
+        done.steps,
+        done.seconds,
+        part("training", done.train_nats),
+        part("validation", done.val_nats),
+        done.weights_sha256
+    )
+}
+
+/// This program as it can be typed in the current folder.
+pub(crate) fn me() -> String {
+    let me = std::env::args_os().next().unwrap_or_default();
+    let path = Path::new(&me);
+    // A name without a folder was found on the search path, and will be again.
+    let here = std::env::current_dir().ok();
+    let short = here.as_ref().and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path);
+    quoted(&short.display().to_string())
+}
+
+/// A word as a shell takes it back.
+pub(crate) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_a_shell() {
+        for (word, typed) in [("a/b-1.c", "a/b-1.c"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("", "''")] {
+            assert_eq!(quoted(word), typed);
+        }
+    }
+}

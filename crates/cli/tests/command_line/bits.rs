@@ -1,0 +1,158 @@
+//! The same weights, bit for bit: on any number of threads, on every FMA tier, through any stop, on every machine.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::place::{Ended, Place, SMALL, checkpoints, objects, step_of, with_text};
+
+/// Every mechanism at once: layers, dropout, shards, a schedule, evaluation and samples between the steps.
+const FLAGS: &str = "--dropout 0.25 --shards 2 --eval-every 7 --sample-every 11";
+
+/// The log without its start, its notices and its times: all that must repeat.
+fn story(events: &[Value]) -> Vec<Value> {
+    let told = events
+        .iter()
+        .filter(|event| !["start", "notice", "checkpoint"].contains(&event["event"].as_str().expect("a kind")));
+    told.cloned()
+        .map(|mut event| {
+            let fields = event.as_object_mut().expect("an object");
+            for time in ["seconds", "tokens_per_s"] {
+                fields.remove(time);
+            }
+            event
+        })
+        .collect()
+}
+
+fn log(place: &Place, run: &str) -> Vec<Value> {
+    objects(&fs::read(place.path(run).join("events.jsonl")).expect("read"))
+}
+
+/// Copies a run as it would be had it been stopped right after the checkpoint of `step`, with later events in its log.
+fn stopped_at(place: &Place, from: &str, to: &str, step: u64) {
+    let folder = place.path(to);
+    fs::create_dir_all(folder.join("checkpoints")).expect("created");
+    for file in ["events.jsonl", "samples.txt", "config.toml", "best.safetensors"] {
+        fs::copy(place.path(from).join(file), folder.join(file)).expect("copied");
+    }
+    let path = checkpoints(&place.path(from)).into_iter().find(|path| step_of(path) == step).expect("that step");
+    fs::copy(&path, folder.join("checkpoints").join(path.file_name().expect("a name"))).expect("copied");
+}
+
+#[test]
+fn fault_K08_a_stop_at_any_step_and_other_threads_change_nothing() {
+    let place = with_text();
+    for cell in ["rnn", "lstm", "gru"] {
+        let whole = place.train(cell, &format!("{SMALL} {FLAGS} --cell {cell} --threads 1 --save-every 1 --keep all"));
+        let sha256 = whole.succeeds().sha256();
+        let steps = step_of(checkpoints(&place.path(cell)).last().expect("a checkpoint"));
+        for (step, flags) in [
+            (0, "--threads 2"),
+            (1, "--threads 3 --io read"),
+            (7, "--threads 7 --save-every 5"),
+            (steps / 2, "--threads 1 --keep all"),
+            (steps / 2 + 1, "--threads 2"),
+            (steps, "--threads 2"),
+        ] {
+            let run = format!("{cell}-{step}");
+            stopped_at(&place, cell, &run, step);
+            let resumed = place.run(&format!("train --resume {run} --json {flags}")).succeeds();
+            assert_eq!(resumed.sha256(), sha256, "{run}");
+            assert_eq!(story(&log(&place, &run)), story(&log(&place, cell)), "{run}");
+            assert_eq!(
+                fs::read(place.path(&run).join("samples.txt")).expect("read"),
+                fs::read(place.path(cell).join("samples.txt")).expect("read"),
+                "{run}"
+            );
+            let best = |run: &str| place.run(&format!("eval {run} --split val --json")).succeeds().out;
+            assert_eq!(best(&run), best(cell), "{run}");
+        }
+    }
+}
+
+#[test]
+fn threads_and_the_way_of_reading_change_nothing() {
+    let place = with_text();
+    for cell in ["rnn", "lstm", "gru"] {
+        let sha256 = |flags: &str| {
+            let name = format!("{cell}{}", flags.replace(' ', ""));
+            place.train(&name, &format!("{SMALL} {FLAGS} --cell {cell} {flags}")).succeeds().sha256()
+        };
+        let one = sha256("--threads 1");
+        for flags in ["--threads 2", "--threads 3 --io read", "--threads 7"] {
+            assert_eq!(sha256(flags), one, "{cell} {flags}");
+        }
+        assert_ne!(sha256("--seed 2"), one, "{cell}: the hash is of something");
+    }
+}
+
+#[test]
+fn a_torn_last_line_of_the_log_is_cut() {
+    let place = with_text();
+    place.train("whole", &format!("{SMALL} --save-every 10 --keep all")).succeeds();
+    stopped_at(&place, "whole", "torn", 20);
+    let log_path = place.path("torn/events.jsonl");
+    let full = fs::read(&log_path).expect("read");
+    fs::write(&log_path, &full[..full.len() - 9]).expect("cut");
+    let resumed = place.run("train --resume torn --json").succeeds();
+    let notice = resumed.events("notice").iter().any(|notice| notice["text"].as_str().expect("text").contains("torn"));
+    assert!(notice, "{}", resumed.err);
+    assert_eq!(story(&log(&place, "torn")), story(&log(&place, "whole")));
+}
+
+/// Hashes of a short run for each cell, of one shard and of two: they bind machines to each other. A change of them is a
+/// change of bits, which the changelog must name.
+const GOLDEN: [(&str, &str, &str); 3] = [
+    (
+        "rnn",
+        "1e23f0ca2786c3c5a307fe0a9abeab02bc3c23deb46146ce7f7780b26d23cb77",
+        "af4d571cdeb31f275b4a4f007fd6d0fd6f0553588628f47187cbec9ed75287e0",
+    ),
+    (
+        "lstm",
+        "022d54d0414f55097dc6aa0f60f2ec2122c785ed3d066ccfaac33276101c62d8",
+        "a817982be36208dec7f73dd2145a883609f409417916d83de77d2783aed7709f",
+    ),
+    (
+        "gru",
+        "c037e5b514d451733022b161e347479f0e13fa37a4bc30f499c0721a4c4ac044",
+        "f61dce1b027507afae85fb047a3c18c22adcc1cc0a7b2dfe8c811a185dc2d6ac",
+    ),
+];
+
+#[test]
+fn a_short_run_has_the_committed_hash_on_every_fma_tier() {
+    let place = with_text();
+    let mut tiers = 0;
+    for isa in ["avx512", "avx2"] {
+        for (cell, one, two) in GOLDEN {
+            for (shards, golden) in [(1, one), (2, two)] {
+                let line = format!(
+                    "train text.txt --json --out {isa}-{cell}-{shards} {SMALL} --cell {cell} --dropout 0.25 --shards {shards}"
+                );
+                let output = place.command().env("GATEMILL_ISA", isa).args(line.split_whitespace()).output();
+                let ended = Ended::from(output.expect("started"));
+                if ended.code == Some(6) {
+                    assert!(ended.err.contains("lacks that tier"), "{}", ended.err);
+                    continue;
+                }
+                assert_eq!(ended.events("start")[0]["isa"], isa);
+                assert_eq!(ended.succeeds().sha256(), golden, "{isa} {cell} --shards {shards}");
+                tiers += 1;
+            }
+        }
+    }
+    // Without an FMA tier nothing was compared, and that must show.
+    assert!(tiers > 0, "this CPU has no FMA tier: the golden hash cannot be checked here");
+}
+
+/// The test's own text is part of the golden hash.
+#[test]
+fn the_text_of_these_tests_is_the_same_everywhere() {
+    let text = fs::read(with_text().path("text.txt")).expect("read");
+    let fnv = text
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    assert_eq!((text.len(), fnv), (3001, 8_825_421_387_296_755_768));
+}
