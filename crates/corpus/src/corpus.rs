@@ -157,9 +157,14 @@ impl Corpus {
             Split::Val => &self.inner.val,
         }
     }
-    /// The ids of symbols `at .. at + ids.len()` of one part. Panics beyond its end. Errors: reading.
+    /// The ids of symbols `at .. at + ids.len()` of one part; to be trusted once `leave` has found nothing. Panics beyond
+    /// its end. Errors: reading.
     pub(crate) fn copy(&self, split: Split, at: u64, ids: &mut [u32], reader: &mut Reader) -> Result<(), CorpusError> {
         self.stream(split).copy(&self.inner.files, at, ids, reader)
+    }
+    /// Ends the copies of a chunk. Errors: a file was cut meanwhile.
+    pub(crate) fn leave(&self, reader: &mut Reader) -> Result<(), CorpusError> {
+        Stream::leave(&self.inner.files, reader)
     }
 }
 

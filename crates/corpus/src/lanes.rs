@@ -90,7 +90,7 @@ impl Lanes {
             self.row.resize(width, 0);
         }
         let row = self.row.get_mut(..width).unwrap_or_default();
-        // Lanes lie one behind the other: each file is looked at once a chunk.
+        // Lanes lie one behind the other: each file is looked at twice a chunk, before its part and after.
         self.reader.looked_at = None;
         for b in 0..self.batch {
             let at = (b as u64).saturating_mul(self.len).saturating_add(start);
@@ -101,6 +101,6 @@ impl Lanes {
             column(inputs, row);
             column(targets, row.get(1..).unwrap_or_default());
         }
-        Ok(())
+        self.corpus.leave(&mut self.reader)
     }
 }

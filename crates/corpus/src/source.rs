@@ -2,7 +2,8 @@
 //!
 //! Mapped, read by position, or in memory: the same bytes. One `fstat` before a copy, or before the many small copies of
 //! a chunk, finds a file that became shorter, so that the map is rarely touched beyond its end; where it is, `map.rs` turns
-//! that into an error.
+//! that into an error. One more behind them: in a file that was cut meanwhile, the rest of its last page reads as zeros
+//! without any signal.
 //! Only ordinary files are opened: the kind is looked at before opening and again on the descriptor, and the
 //! open does not block, so neither a pipe nor a device can hold the process up.
 
@@ -88,7 +89,8 @@ impl Source {
     /// Copies `out.len()` bytes from `offset` on. Errors: a range outside the file, a file that shrank, a read error.
     pub(crate) fn copy(&self, offset: u64, out: &mut [u8]) -> Result<(), CorpusError> {
         self.check_length()?;
-        self.copy_range(offset, out)
+        self.copy_range(offset, out)?;
+        self.check_length()
     }
     /// Looks whether the file is as long as when it was opened, or longer.
     pub(crate) fn check_length(&self) -> Result<(), CorpusError> {
@@ -99,7 +101,7 @@ impl Source {
         }
         Ok(())
     }
-    /// As `copy`, for callers that have just looked at the length: a system call less, with the same errors.
+    /// As `copy`, for callers that look at the length before and after many of these.
     pub(crate) fn copy_range(&self, offset: u64, out: &mut [u8]) -> Result<(), CorpusError> {
         let outside = || CorpusError::OutOfRange {
             path: self.path.clone(),

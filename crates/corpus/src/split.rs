@@ -62,7 +62,8 @@ impl Stream {
     pub(crate) fn len(&self) -> u64 {
         self.symbols
     }
-    /// The ids of symbols `at .. at + ids.len()`. Panics beyond the end. Errors: reading.
+    /// The ids of symbols `at .. at + ids.len()`; to be trusted once `leave` has found nothing. Panics beyond the end.
+    /// Errors: reading.
     pub(crate) fn copy(
         &self,
         files: &[Tokens],
@@ -80,6 +81,7 @@ impl Stream {
             let (now, later) = rest.split_at_mut(take);
             if let (false, Some(tokens)) = (now.is_empty(), files.get(part.file)) {
                 if reader.looked_at != Some(part.file) {
+                    Self::leave(files, reader)?;
                     tokens.check_length()?;
                     reader.looked_at = Some(part.file);
                 }
@@ -93,11 +95,18 @@ impl Stream {
         }
         Ok(())
     }
+    /// Looks once more at the file that was read last: what was cut meanwhile may have been read as zeros.
+    pub(crate) fn leave(files: &[Tokens], reader: &mut Reader) -> Result<(), CorpusError> {
+        reader.looked_at.take().and_then(|file| files.get(file)).map_or(Ok(()), Tokens::check_length)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::{Io, Source};
+    use crate::vocab::Vocab;
+    use std::sync::Arc;
 
     #[test]
     fn cuts_where_the_reference_does() {
@@ -118,5 +127,21 @@ mod tests {
         }
         check_val_frac(0.0).unwrap();
         check_val_frac(0.999).unwrap();
+    }
+
+    #[test]
+    fn fault_c09_a_file_cut_while_a_chunk_is_copied_is_found_behind_it() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), [7; 200]).unwrap();
+        let source = Source::open(file.path(), Io::Map, &mut Vec::new()).unwrap();
+        let files = [Tokens::direct(Arc::new(source), 0, &Vocab::bytes(), false)];
+        let stream = Stream::new(&files, Split::Train, 0.0);
+        let (mut ids, mut reader) = ([0; 200], Reader::default());
+        stream.copy(&files, 0, &mut ids[..100], &mut reader).unwrap();
+        // Cut between two copies of a chunk: inside its page, so that there is no signal and zeros are read.
+        file.as_file().set_len(100).unwrap();
+        stream.copy(&files, 100, &mut ids[100..], &mut reader).unwrap();
+        assert_eq!(ids[99..101], [7, 0]);
+        assert!(matches!(Stream::leave(&files, &mut reader), Err(CorpusError::Shrank { from: 200, to: 100, .. })));
     }
 }

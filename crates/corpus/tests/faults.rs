@@ -198,6 +198,17 @@ fn fault_c09_truncated_while_in_use() {
 }
 
 #[test]
+fn fault_c09_the_second_of_two_files_truncated_inside_its_page() {
+    for io in [Io::Map, Io::Read] {
+        let ((_a, one), (_b, two)) = (file(&[1; 300]), file(&[1; 200]));
+        let corpus = Corpus::open(&[one, two.clone()], &OpenOptions { io, ..bytes() }).unwrap();
+        FileOptions::new().write(true).open(&two).unwrap().set_len(150).unwrap();
+        let error = read(&corpus).unwrap_err();
+        assert!(matches!(&error, CorpusError::Shrank { path, from: 200, to: 150 } if *path == two), "{error}");
+    }
+}
+
+#[test]
 fn fault_c10_grown_rewritten_or_replaced_while_in_use() {
     for io in [Io::Map, Io::Read] {
         let content = b"text that stays ".repeat(100_000);
