@@ -16,6 +16,8 @@ use serde::de::DeserializeOwned;
 const LARGEST_SIZE: u64 = 1 << 20;
 /// Larger than any machine of today.
 const LARGEST_THREADS: u64 = 4096;
+/// Deep enough for anything that learns.
+const LARGEST_DEPTH: u64 = 1024;
 /// The largest whole number that config.toml can hold.
 const LARGEST_WHOLE: u64 = i64::MAX as u64;
 
@@ -76,7 +78,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "CELL", value_parser = named::<CellKind>(&["rnn", "lstm", "gru"]), help_heading = "Model")]
     pub(crate) cell: Option<CellKind>,
     /// Recurrent layers on top of each other [default: 2]
-    #[arg(long, value_name = "L", value_parser = size(), help_heading = "Model")]
+    #[arg(long, value_name = "L", value_parser = RangedU64ValueParser::<usize>::new().range(1..=LARGEST_DEPTH), help_heading = "Model")]
     pub(crate) layers: Option<usize>,
     /// Hidden units of each layer [default: 256]
     #[arg(long, value_name = "H", value_parser = size(), help_heading = "Model")]

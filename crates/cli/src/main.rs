@@ -38,6 +38,8 @@ mod eval; // score a text
 mod sample; // write
 mod train; // learn
 
+mod memory; // does it fit
+
 mod json; // one object per line on stdout
 mod progress; // what people see on stderr
 mod signals; // SIGINT, SIGTERM, SIGHUP

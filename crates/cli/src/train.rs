@@ -13,11 +13,11 @@ use gatemill_train::storage::{RealStorage, Storage};
 use gatemill_train::{CharModel, Config};
 
 use crate::args::TrainArgs;
-use crate::corpus;
 use crate::exit::{self, Failure, RESOURCES};
 use crate::json::Lines;
 use crate::progress::{Progress, losses};
 use crate::signals::Signals;
+use crate::{corpus, memory};
 
 /// Where runs without `--out` go.
 pub(crate) const RUNS: &str = "runs";
@@ -65,6 +65,7 @@ fn start(args: &TrainArgs, crew: Arc<Crew>, kernels: Kernels) -> Result<Run, Fai
     let mut settings = Settings::new(source);
     args.set_intervals(&mut settings);
     let corpus = Arc::new(corpus::open(&settings.source, &config, None, io(args))?);
+    memory::check(&config, corpus.vocab().len())?;
     let place = args.out.as_ref().map_or_else(|| Place::Under(RUNS.into()), |out| Place::Folder(out.clone()));
     let setup = Setup { config, settings, corpus, crew, kernels, storage: storage() };
     Ok(Run::start(setup, &place)?)

@@ -177,3 +177,14 @@ fn fault_H01_a_tier_is_forced_or_refused() {
     assert_eq!(best, ran[0], "the best tier is the default");
     assert_eq!(ran.last(), Some(&"portable"), "every machine has the portable tier");
 }
+
+#[test]
+fn fault_H03_a_model_beyond_the_memory_is_refused_with_both_numbers() {
+    let place = with_text();
+    for flags in ["--hidden 1048576", "--hidden 1048576 --layers 1024", "--hidden 200000 --cell rnn"] {
+        place
+            .run(&format!("train text.txt --batch 6 --seq 5 {flags}"))
+            .fails(6, &["needs at least", "this machine has", " MB"]);
+    }
+    assert!(!place.path("runs").exists());
+}
