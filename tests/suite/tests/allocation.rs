@@ -1,15 +1,17 @@
 //! A training step allocates nothing: forward, backward, weight gradients, norm, Adam, derived weights, state.
 //!
-//! A global allocator counts every call of every thread. The first step may allocate (a thread's first task); later ones
-//! may not, for both splits, several threads and shards. The portable tier's GEMM takes a packing buffer from the
-//! allocator at each call, so that tier is asked for less: it gives back all that it takes.
+//! A global allocator counts every call of every thread of the process, so nothing else may happen in it: this file is
+//! one test, its crews live to the end (a worker that ends frees its memory when it pleases), and every worker has run a
+//! task before anything is counted (its first one registers it with the pool). The first two steps are not counted. The
+//! portable tier's GEMM takes a packing buffer from the allocator at each call, so that tier is asked for less: it gives
+//! back all that it takes.
 #![allow(unsafe_code, reason = "a counting allocator is an unsafe trait; it forwards every call unchanged")]
 
 use gatemill_crew::{Crew, Split};
 use gatemill_kernels::{Cell, Kernels};
 use gatemill_suite::{CELLS, Learner, Model, crew, fma_tiers, tiers};
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Mutex;
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// The system's allocator, counted.
@@ -37,8 +39,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Tests of this file run one at a time: the counters are the process's.
-static ALONE: Mutex<()> = Mutex::new(());
+/// A crew all of whose workers have run a task: each waits there for the others.
+fn mustered(threads: usize) -> Crew {
+    let crew = crew(threads);
+    let (borders, all): (Vec<usize>, _) = ((0..=threads).collect(), Barrier::new(threads));
+    crew.tiles(&mut vec![(); threads], &borders, |_, _| {
+        all.wait();
+    });
+    crew
+}
 
 /// Calls of the allocator, and bytes more than before, in each of three steps after the first two.
 fn calls_per_step(model: Model, crew: &Crew, kernels: &Kernels) -> [(u64, i64); 3] {
@@ -68,41 +77,30 @@ fn model(cell: Cell, split: Split, shards: usize) -> Model {
 
 #[test]
 fn a_step_allocates_nothing() {
-    let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    for threads in [1, 2, 3] {
-        let crew = crew(threads);
+    let crews = [mustered(1), mustered(2), mustered(3)];
+    // The counter counts: an allocation on another thread is seen.
+    let before = CALLS.load(Ordering::SeqCst);
+    let kept = crews[0].install(|| std::hint::black_box(vec![1_u8; 100]));
+    assert!(CALLS.load(Ordering::SeqCst) > before && kept.len() == 100);
+
+    for crew in &crews {
         for kernels in fma_tiers() {
             for cell in CELLS {
                 for (split, shards) in [(Split::Lanes, 1), (Split::Units, 1), (Split::Lanes, 3)] {
-                    let counts = calls_per_step(model(cell, split, shards), &crew, &kernels);
+                    let counts = calls_per_step(model(cell, split, shards), crew, &kernels);
+                    let threads = crew.threads();
                     assert_eq!(counts, [(0, 0); 3], "{kernels:?} {cell:?} {threads} threads {split:?} {shards} shards");
                 }
             }
         }
     }
-}
-
-#[test]
-fn a_portable_step_keeps_nothing() {
-    let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let crew = crew(2);
     for kernels in tiers() {
         for split in [Split::Lanes, Split::Units] {
-            let counts = calls_per_step(model(Cell::Lstm, split, 1), &crew, &kernels);
+            let counts = calls_per_step(model(Cell::Lstm, split, 1), &crews[1], &kernels);
             assert!(
                 counts.iter().all(|&(_, bytes)| bytes == 0),
                 "{kernels:?} {split:?}: {counts:?} (calls, bytes kept)"
             );
         }
     }
-}
-
-/// The counter counts: an allocation on another thread is seen.
-#[test]
-fn an_allocation_on_a_worker_is_counted() {
-    let _alone = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let crew = crew(1);
-    let before = CALLS.load(Ordering::SeqCst);
-    let kept = crew.install(|| std::hint::black_box(vec![1_u8; 100]));
-    assert!(CALLS.load(Ordering::SeqCst) > before && kept.len() == 100);
 }
