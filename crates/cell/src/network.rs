@@ -56,6 +56,7 @@ pub struct Network {
     ws: Workspace,
     bufs: Bufs,
     forward: Vec<Op>,
+    plain: Vec<Op>,
     backward: Vec<Op>,
     split: Option<Split>,
     steps: usize,
@@ -71,11 +72,12 @@ impl Network {
         let needs = Needs { backward: options.backward, dropout: options.dropout, d_x: options.input_grad };
         let tokens = Tokens::rectangular(options.steps, options.lanes);
         let (ws, bufs) = allocate(layout, tokens, needs)?;
-        let forward = unroll::forward(&bufs, options.steps);
+        let forward = unroll::forward(&bufs, options.steps, true);
+        let plain = unroll::forward(&bufs, options.steps, false);
         let backward = unroll::backward(&bufs, options.steps);
         let NetworkOptions { split, steps, .. } = options;
         let layout = layout.clone();
-        Ok(Self { layout, ws, bufs, forward, backward, split, steps, backward_steps: 0, final_grad: false })
+        Ok(Self { layout, ws, bufs, forward, plain, backward, split, steps, backward_steps: 0, final_grad: false })
     }
     /// The tiles and memory of this network's weight gradients. Errors: the memory is not to be had.
     pub fn weight_grads(&self, shards: usize) -> Result<WeightGrads, OutOfMemory> {
@@ -111,7 +113,8 @@ impl Network {
     pub fn forward(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, chunk: &Chunk<'_>) {
         assert!(chunk.steps <= self.steps, "a chunk of {} steps in a network of {}", chunk.steps, self.steps);
         let split = self.split(crew);
-        crew.run(kernels, &self.forward, chunk.steps, &Self::pass(params, chunk), &mut self.ws, split);
+        let ops = if chunk.dropout.is_some() { &self.forward } else { &self.plain };
+        crew.run(kernels, ops, chunk.steps, &Self::pass(params, chunk), &mut self.ws, split);
     }
     /// Backward over the chunk that `forward` ran: gate gradients in the gates' place, gradients to h_0, c_0 and x.
     ///

@@ -13,14 +13,15 @@ use crate::workspace::Bufs;
 use gatemill_kernels::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, ReadoutOp};
 
 /// Forward over T steps, readout included where there is one.
-pub(crate) fn forward(bufs: &Bufs, steps: usize) -> Vec<Op> {
+pub(crate) fn forward(bufs: &Bufs, steps: usize, dropout: bool) -> Vec<Op> {
     let mut ops = Vec::new();
     let mut x = bufs.x;
     for (layer, b) in bufs.layers.iter().enumerate() {
+        let dropped = b.dropped.filter(|_| dropout);
         for t in 0..steps {
-            ops.push(Op::Gates(GatesOp { layer, t, x, h: b.h, c: b.c, gates: b.gates, dropped: b.dropped }));
+            ops.push(Op::Gates(GatesOp { layer, t, x, h: b.h, c: b.c, gates: b.gates, dropped }));
         }
-        x = Some(b.dropped.unwrap_or(b.h));
+        x = Some(dropped.unwrap_or(b.h));
     }
     if let (Some(logits), Some(nats), Some(h)) = (bufs.logits, bufs.nats, x) {
         ops.extend((0..steps).map(|t| Op::Readout(ReadoutOp { t, h, logits, nats })));

@@ -16,7 +16,11 @@ pub struct OutOfMemory {
 }
 
 const HUGE: usize = 2 << 20;
-const LINE: usize = 64;
+const LINE: usize = align_of::<Line>();
+
+/// A cache line, for its alignment.
+#[repr(align(64))]
+struct Line;
 
 /// A fixed number of f32, zero at first, at a 64-byte border.
 #[derive(Debug)]
@@ -37,7 +41,7 @@ impl Buffer {
     pub fn zeroed(len: usize) -> Result<Self, OutOfMemory> {
         let bytes = len.checked_mul(4).ok_or(OutOfMemory { bytes: usize::MAX })?;
         if bytes == 0 {
-            return Ok(Self { data: NonNull::<[f32; 16]>::dangling().cast(), len: 0, mapped: None });
+            return Ok(Self { data: NonNull::<Line>::dangling().cast(), len: 0, mapped: None });
         }
         if bytes >= HUGE
             && let Some(buffer) = Self::mapped(len, bytes)

@@ -52,8 +52,6 @@ pub(crate) trait Vector: Copy {
     fn min(self, other: Self) -> Self;
     /// `self > other ? self : other`: the other operand where either is NaN (as maxps does).
     fn max(self, other: Self) -> Self;
-    /// Nearest integer, ties to even.
-    fn round(self) -> Self;
     fn and(self, other: Self) -> Self;
     fn or(self, other: Self) -> Self;
     fn xor(self, other: Self) -> Self;
@@ -105,8 +103,9 @@ pub(crate) trait Vector: Copy {
     }
     /// Results too small to be normal become zero: `(x + 2^-102) - 2^-102`.
     ///
-    /// Below 2^-126 the sum rounds back to 2^-102 and leaves 0 (signed zeros become +0); from 2^-78 up nothing
-    /// changes; between, the value is rounded to a multiple of 2^-125. Two additions, which run beside the FMA ports:
+    /// Up to 2^-126 the sum rounds back to 2^-102 and leaves 0 (signed zeros become +0), but for negative values above
+    /// half of 2^-126, which become -2^-126: never a denormal. From 2^-78 up nothing changes; between, the value is
+    /// rounded to a multiple of 2^-126. Two additions, which run beside the FMA ports:
     /// a compare and mask would cost 20 cycles per sixteen unit-tokens.
     #[inline(always)]
     fn flush(self) -> Self {

@@ -51,8 +51,13 @@ impl TrainError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             TrainError::Config(_) => ErrorKind::Usage,
-            TrainError::Corpus(e) if e.is_io() => ErrorKind::Io,
-            TrainError::Corpus(_) | TrainError::Model(_) => ErrorKind::BadData,
+            TrainError::Corpus(e) => match e.kind() {
+                gatemill_corpus::ErrorKind::Usage => ErrorKind::Usage,
+                gatemill_corpus::ErrorKind::BadData => ErrorKind::BadData,
+                gatemill_corpus::ErrorKind::Io => ErrorKind::Io,
+                gatemill_corpus::ErrorKind::Resources => ErrorKind::Resources,
+            },
+            TrainError::Model(_) => ErrorKind::BadData,
             TrainError::OutOfMemory(_) => ErrorKind::Resources,
             TrainError::Diverged { .. } => ErrorKind::Diverged,
         }

@@ -8,6 +8,9 @@ use gatemill_cell::{Chunk, Network, NetworkOptions};
 use gatemill_crew::{Crew, Split};
 use gatemill_kernels::{Kernels, Purpose, uniform};
 
+/// Which numbers a text takes; texts that share a seed share them.
+const STREAM: u32 = 1;
+
 /// What to write.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SampleOptions {
@@ -102,7 +105,7 @@ impl<'a> Generator<'a> {
             *w = libm::exp((f64::from(x) - max) / self.temperature);
             sum += *w;
         }
-        let mut left = uniform(self.seed, Purpose::Sample, 0, self.position) * sum;
+        let mut left = uniform(self.seed, Purpose::Sample, STREAM, self.position) * sum;
         for (i, w) in self.weights.iter().enumerate() {
             left -= w;
             if left < 0.0 {

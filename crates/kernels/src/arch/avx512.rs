@@ -62,10 +62,6 @@ impl Vector for Avx512 {
         Self(unsafe { _mm512_max_ps(self.0, o.0) })
     }
     #[inline(always)]
-    fn round(self) -> Self {
-        Self(unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
-    }
-    #[inline(always)]
     fn and(self, o: Self) -> Self {
         Self(unsafe { _mm512_and_ps(self.0, o.0) })
     }

@@ -55,9 +55,6 @@ impl Vector for Model {
     fn max(self, o: Self) -> Self {
         zip(self, o, |a, b| if a > b { a } else { b })
     }
-    fn round(self) -> Self {
-        Model(self.0.map(f32::round_ties_even))
-    }
     fn and(self, o: Self) -> Self {
         bits(self, o, |a, b| a & b)
     }

@@ -68,10 +68,6 @@ impl Vector for Portable {
         Self::select(o.lt(self), self, o)
     }
     #[inline(always)]
-    fn round(self) -> Self {
-        Self(self.0.round_ties_even())
-    }
-    #[inline(always)]
     fn and(self, o: Self) -> Self {
         floats(bits(self.0) & bits(o.0))
     }

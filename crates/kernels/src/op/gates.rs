@@ -36,7 +36,8 @@ pub struct Dropout {
 }
 
 impl Dropout {
-    /// Dropout with probability `p`, in 0 <= p < 1. Panics otherwise.
+    /// Dropout with probability `p`, in 0 <= p < 1 (at 0 one unit in 2^32 still drops: leave dropout out instead).
+    /// Panics otherwise.
     pub fn new(p: f64, seed: u64, position: u64, first_lane: u64) -> Self {
         assert!((0.0..1.0).contains(&p), "a dropout probability is in [0, 1), not {p}");
         let keep_below = ((1.0 - p) * 4_294_967_296.0).min(4_294_967_295.0) as u32;
