@@ -35,8 +35,8 @@ const TANH: Function = Function {
     run: Kernels::tanh,
     model: super::tanh,
     exact: f64::tanh,
-    fma: 1.3,
-    portable: 1.3,
+    fma: 1.4,
+    portable: 1.4,
     range: (-1.0, 1.0),
     borders: &[0.75, 0.866_433_9, 9.010_913, 9.25],
 };

@@ -10,13 +10,13 @@
 //!   2 / (e^2z + 1) = 2 (a - r) / (s (a + r) + (a - r)), at most 0.37. An error of ln2/2 grows with n while the quotient
 //!   shrinks with 2^-n: one constant and one fma give r.
 //!
-//! Promises: at most 1.3 ULP on every tier for all x; |tanh| <= 1, odd bit for bit, tanh(+-0) = +-0,
+//! Promises: at most 1.4 ULP on every tier for all x; |tanh| <= 1, odd bit for bit, tanh(+-0) = +-0,
 //! tanh(+-inf) = +-1; NaN stays NaN. Equal bits on both FMA tiers.
 
 use super::{A1, A2, MAGIC_BIASED, TINY};
 use crate::vector::Vector;
 
-/// The border between the two forms: the largest with the first one's error, which grows fast, below the second one's.
+/// Where the second form takes over. D is fitted up to here; beyond, its error grows fast.
 const BORDER: f32 = 0.75;
 /// From about 9.01 up the result is 1.
 const MAX: f32 = 9.25;
