@@ -1,7 +1,7 @@
 //! Suites that look at Gatemill from outside: what they share is a random job, its answer in f64, and a run of it.
 //!
 //! A [`Job`] is a stack with everything that can happen to it: symbols or dense inputs, a readout, carried states,
-//! resets, dropout, gradients from behind. [`reference`] answers it with the oracle, [`run`] with a `Network` under some
+//! resets, dropout, gradients from behind. [`reference()`] answers it with the oracle, [`run()`] with a `Network` under some
 //! [`Setting`]. Both give the same list of named tensors, so a suite is a loop over jobs, settings and names.
 //!
 //! `GATEMILL_ISA` restricts [`tiers`] to one tier; an unknown or absent one fails every test.
