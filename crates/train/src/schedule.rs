@@ -37,7 +37,7 @@ mod tests {
         let c = Config { lr: 0.01, min_lr: 0.001, ..Config::default() };
         assert_eq!(learning_rate(&c, 0, 1000), 0.01 / 100.0);
         assert_eq!(learning_rate(&c, 99, 1000), 0.01);
-        assert_eq!(learning_rate(&c, 100, 1000), 0.01);
+        assert!((learning_rate(&c, 100, 1000) - 0.01).abs() < 1e-15);
         assert!((learning_rate(&c, 550, 1000) - 0.0055).abs() < 1e-12);
         assert!((learning_rate(&c, 1000, 1000) - 0.001).abs() < 1e-15);
     }
