@@ -46,6 +46,11 @@ pub(crate) trait Vector: Copy {
     fn sqrt(self) -> Self;
     /// `self * a + b`, rounded once on the FMA tiers.
     fn mul_add(self, a: Self, b: Self) -> Self;
+    /// `self * a + b` as if rounded once on every tier, for the few places where a second rounding would show.
+    #[inline(always)]
+    fn mul_add_once(self, a: Self, b: Self) -> Self {
+        self.mul_add(a, b)
+    }
     /// `b - self * a`, rounded once on the FMA tiers.
     fn neg_mul_add(self, a: Self, b: Self) -> Self;
     /// `self < other ? self : other`: the other operand where either is NaN (as minps does).

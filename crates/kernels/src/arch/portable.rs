@@ -55,6 +55,13 @@ impl Vector for Portable {
     fn mul_add(self, a: Self, b: Self) -> Self {
         Self(self.0.mul_add(a.0, b.0))
     }
+    /// The product is exact in f64; what is left of a second rounding is 2^-29 of a ULP.
+    #[inline(always)]
+    fn mul_add_once(self, a: Self, b: Self) -> Self {
+        let (x, a, b) = (self.0.to_array(), a.0.to_array(), b.0.to_array());
+        let once = |i: usize| (f64::from(x[i]) * f64::from(a[i]) + f64::from(b[i])) as f32;
+        Self(f32x16::from(std::array::from_fn(once)))
+    }
     #[inline(always)]
     fn neg_mul_add(self, a: Self, b: Self) -> Self {
         Self(self.0.mul_neg_add(a.0, b.0))

@@ -48,5 +48,5 @@ pub(crate) fn sigmoid<V: Vector>(x: V) -> V {
     // SAFETY: as above.
     let s15 = s.or(unsafe { V::splat_bits(0x0040_0000) });
     let m = q.add(q).neg_mul_add(s15, lost);
-    d.div(d.mul_add(s1, m))
+    d.div(d.mul_add_once(s1, m))
 }

@@ -47,7 +47,7 @@ const SIGMOID: Function = Function {
     model: super::sigmoid,
     exact: |x| 1.0 / (1.0 + (-x).exp()),
     fma: 1.5,
-    portable: 2.5,
+    portable: 2.0,
     range: (0.0, 1.0),
     borders: &[-88.0, -87.715, -87.336_54, -17.328_68, -16.635_53, -1.074_72, -0.381_57, 0.311_57, 16.635_53, 30.0],
 };
