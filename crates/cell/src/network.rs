@@ -159,7 +159,7 @@ impl Network {
     /// All carried states become zero: the begin of an epoch.
     pub fn clear_state(&mut self) {
         for l in 0..self.bufs.layers.len() {
-            let h = vec_of(self.layout.layers()[l].shape.hidden);
+            let h = vec![0.0; self.layout.layers()[l].shape.hidden];
             for lane in 0..self.lanes() {
                 self.set_lane(l, lane, &h, &h);
             }
@@ -259,7 +259,7 @@ impl Network {
             let hidden = self.layout.layers()[l].shape.hidden;
             let back = self.bufs.layers[l].back.expect("no backward was asked for");
             assert_eq!(g.h.len(), self.lanes() * hidden, "layer {l}: the gradient to h has another shape");
-            let zeros = vec_of(if back.d_c.is_some() { g.h.len() } else { 0 });
+            let zeros = vec![0.0; if back.d_c.is_some() { g.h.len() } else { 0 }];
             let c = g.c.as_ref().unwrap_or(&zeros);
             assert!(back.d_c.is_none() || c.len() == g.h.len(), "layer {l}: the gradient to c has another shape");
             for lane in 0..self.lanes() {
@@ -290,10 +290,6 @@ impl Network {
         let tokens = self.ws.tokens();
         tokens.row(tokens.token(t, lane))
     }
-}
-
-fn vec_of(n: usize) -> Vec<f32> {
-    vec![0.0; n]
 }
 
 fn put_units(ws: &mut Workspace, id: gatemill_kernels::BufId, row: usize, units: &[f32]) {

@@ -97,11 +97,6 @@ impl WeightGrads {
         s * self.lanes / n..(s + 1) * self.lanes / n
     }
 
-    /// Number of shards.
-    pub fn shard_count(&self) -> usize {
-        self.shards.len()
-    }
-
     /// Computes every tile from the gate gradients that the last backward left in `network`, over the steps of its chunk,
     /// then adds the shards up.
     pub fn compute(&mut self, crew: &Crew, kernels: &Kernels, network: &Network, ids: &[u32]) {

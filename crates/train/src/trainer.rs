@@ -253,10 +253,6 @@ impl Trainer {
     pub fn step_count(&self) -> u64 {
         self.progress.step
     }
-    /// Epochs ended.
-    pub fn epoch_count(&self) -> u64 {
-        self.progress.epochs
-    }
     /// The model as it stands.
     pub fn model(&self) -> &CharModel {
         &self.model
