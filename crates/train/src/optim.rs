@@ -68,6 +68,7 @@ impl Optimizer {
             OptimizerKind::Sgd => crew.pieces([params.masters_mut()], LANES, LEAF, |first, [w]| {
                 kernels.sgd(clip, lr as f32, w, &grad[first..first + w.len()]);
             }),
+            _ => todo!(),
         }
     }
 }

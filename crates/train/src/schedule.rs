@@ -11,8 +11,8 @@ const COSINE_WARMUP: u64 = 100;
 /// The learning rate of step `step` (from 0) of a run of `total` steps.
 pub(crate) fn learning_rate(config: &Config, step: u64, total: u64) -> f64 {
     let default = match config.schedule {
-        ScheduleKind::Constant => 0,
         ScheduleKind::Cosine => COSINE_WARMUP,
+        _ => 0,
     };
     let warmup = config.warmup.unwrap_or(default).min(total / 2);
     if step < warmup {
@@ -25,6 +25,7 @@ pub(crate) fn learning_rate(config: &Config, step: u64, total: u64) -> f64 {
             let half_cosine = 0.5 * (1.0 + libm::cos(std::f64::consts::PI * progress.min(1.0)));
             config.min_lr + (config.lr - config.min_lr) * half_cosine
         }
+        _ => todo!(),
     }
 }
 

@@ -1,0 +1,26 @@
+//! The flags of `gatemill eval`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::size;
+
+/// `gatemill eval`.
+#[derive(Debug, Args)]
+pub(crate) struct EvalArgs {
+    /// A .safetensors file, or a run folder: its best model, else its newest checkpoint
+    pub(crate) model: PathBuf,
+    /// The text to score: files read as one, from its start; beside --split where the run's text is now
+    #[arg(value_name = "FILE", required_unless_present = "split")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Score the validation part of the run's own text, as training does
+    #[arg(long, value_name = "PART", value_parser = ["val"])]
+    pub(crate) split: Option<String>,
+    /// Parts of the text read side by side [default: the run's]
+    #[arg(long, value_name = "B", value_parser = size(), requires = "split")]
+    pub(crate) batch: Option<usize>,
+    /// Write one JSON object to stdout
+    #[arg(long)]
+    pub(crate) json: bool,
+}
