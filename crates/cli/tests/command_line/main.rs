@@ -8,9 +8,10 @@
 mod place; // a folder to run in, and what came of it
 
 mod bits; // the same weights on every way
-mod kill;
-mod session; // train, sample, evaluate // signals, sudden ends
+mod kill; // signals, sudden ends
+mod session; // train, sample, evaluate
 
 mod fault_checkpoint; // K rows
 mod fault_corpus; // C rows
 mod fault_usage; // N, U, H rows
+mod syscalls; // K01, K03, K04 by strace
