@@ -10,12 +10,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
-use crate::place::{Ended, Place, checkpoints, step_of};
+use crate::place::{Ended, Place, checkpoints, say, step_of};
 
 /// Three checkpoints and a best model of a few small tensors.
 const RUN: &str = "--cell rnn --optimizer sgd --layers 1 --hidden 5 --batch 4 --seq 5 --val-frac 0.2 --steps 4 \
@@ -27,11 +27,6 @@ const LOOKS: &str = "access close execve faccessat faccessat2 fadvise64 fcntl fl
 const QUICKLY: &str = "--seccomp-bpf";
 /// More calls than any run makes of one kind.
 const FAR: u32 = 300;
-
-/// Says it past the test harness, which shows the output of failed tests only.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "note: {text}");
-}
 
 /// Whether strace can be used here; said once if not.
 fn can_trace() -> bool {
@@ -334,4 +329,50 @@ fn fault_K03_every_later_call_of_a_save_fails() {
         }
     }
     assert!(gave_up >= 30, "{gave_up}");
+}
+
+/// The disk takes its time: saves come one after the other, and a signal in the middle of one waits for its end.
+#[test]
+fn fault_K13_a_save_longer_than_its_interval_and_a_signal_in_it() {
+    let Some(recording) = Recording::new() else { return };
+    let place = &recording.place;
+    let mut command = place.shell("strace");
+    command.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync", "-e", "inject=fsync:delay_enter=150000"]);
+    for step in 0..9 {
+        let path = place.path(&format!("slow/checkpoints/.gatemill-tmp-{step}-step-{step:09}.safetensors"));
+        command.arg("-P").arg(path);
+    }
+    let flags = "--cell rnn --optimizer sgd --layers 1 --hidden 5 --batch 4 --seq 5 --val-frac 0 --steps 90 --save-every 1 \
+                 --schedule constant --sample-every 1000 --threads 1";
+    command.arg(env!("CARGO_BIN_EXE_gatemill")).args(["train", "text.txt", "--json", "--out"]).arg(place.path("slow"));
+    command.args(flags.split_whitespace()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("started");
+
+    let folder = place.path("slow/checkpoints");
+    let temporaries = || -> Vec<String> {
+        let entries = fs::read_dir(&folder).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| name.contains("tmp") && name.contains("step")).collect()
+    };
+    // The third save is under way, and no other.
+    let begun = Instant::now();
+    while !temporaries().iter().any(|name| name.contains("step-000000002")) {
+        assert!(temporaries().len() <= 1, "{:?}", temporaries());
+        assert!(begun.elapsed() < Duration::from_secs(60), "no save of step 2: {:?}", temporaries());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = fs::read_to_string(place.path("slow/.lock")).expect("a lock");
+    assert!(Command::new("kill").args(["-s", "TERM", pid.trim()]).status().expect("kill").success());
+    let ended: Ended = child.wait_with_output().expect("ended").into();
+    assert_eq!(ended.code, Some(143), "{}", ended.err);
+    recording.no_junk("slow");
+    let saved: Vec<u64> = ended.events("checkpoint").iter().filter_map(|event| event["step"].as_u64()).collect();
+    let last = *saved.last().expect("a checkpoint");
+    assert_eq!(saved, (0..=last).collect::<Vec<_>>(), "each save was finished before the next began");
+    assert!((2..9).contains(&last), "{saved:?}");
+    let newest = checkpoints(&place.path("slow")).pop().expect("a checkpoint");
+    assert_eq!(step_of(&newest), last);
+    let resumed = place.run(&format!("train --resume slow --json --strict-resume --steps {}", last + 3)).succeeds();
+    let flags = flags.replace("--steps 90", &format!("--steps {}", last + 3));
+    assert_eq!(resumed.sha256(), place.train("quick", &flags).succeeds().sha256());
 }
