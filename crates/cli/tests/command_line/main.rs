@@ -8,8 +8,9 @@
 mod place; // a folder to run in, and what came of it
 
 mod bits; // the same weights on every way
-mod kill;
-mod session; // train, sample, evaluate // signals, sudden ends
+mod ends; // steps, minutes, patience
+mod kill; // signals, sudden ends
+mod session; // train, sample, evaluate
 
 mod fault_checkpoint; // K rows
 mod fault_corpus; // C rows
