@@ -23,7 +23,7 @@ pub enum TrainError {
     Diverged {
         /// The step, from 1.
         step: u64,
-        /// `loss`, or the gradient of a tensor by name.
+        /// `the loss`, or the tensor whose gradient it is.
         what: String,
         /// Whether the weights before the step still give a finite loss: else an earlier step has ruined them.
         usable: bool,

@@ -431,3 +431,57 @@ fn total_steps(config: &Config, chunks_per_epoch: u64) -> u64 {
 pub fn weight_bytes(config: &Config, vocab: usize) -> u64 {
     4 * layout(config, vocab).params() as u64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gatemill_corpus::OpenOptions;
+
+    fn trainer(config: &Config, text: &str) -> Trainer {
+        let corpus = Corpus::from_bytes("text", text.as_bytes().to_vec(), &OpenOptions::default()).unwrap();
+        Trainer::new(config, Arc::new(corpus), Arc::new(Crew::new(2).unwrap()), Kernels::best()).unwrap()
+    }
+
+    #[test]
+    fn a_rehearsal_leaves_no_trace() {
+        let config = Config { layers: 2, hidden: 17, batch: 3, seq: 9, accumulate: 2, ..Config::default() };
+        let text = "it turns and it turns ".repeat(40);
+        let hash_after = |rehearsed: &[u64]| {
+            let mut trainer = trainer(&config, &text);
+            for step in 0..6 {
+                if rehearsed.contains(&step) {
+                    assert!(trainer.rehearse().unwrap() > 0.0);
+                }
+                trainer.step().unwrap();
+            }
+            trainer.weights_sha256()
+        };
+        assert_eq!(hash_after(&[0, 3, 4]), hash_after(&[]));
+    }
+
+    /// N01: the loss is finite, the gradient is not. Nothing has moved, so this state is worth saving.
+    #[test]
+    fn fault_n01_a_gradient_that_overflows_leaves_all_as_it_was() {
+        let config = Config { cell: crate::CellKind::Rnn, layers: 1, hidden: 16, batch: 1, seq: 1, ..Config::default() };
+        let mut trainer = trainer(&config, &"ab".repeat(40));
+        let params = &mut trainer.model.params;
+        for (name, value) in [("rnn.weight_ih_l0", 1e-3), ("rnn.weight_hh_l0", 1e-3)] {
+            let len = params.specs().iter().find(|spec| spec.name == name).unwrap().len();
+            params.set(name, &vec![value; len]).unwrap();
+        }
+        // `a` is certain where `b` comes: the readout's gradient to h is -6e38.
+        params.set("head.weight", &[[3e38; 16], [-3e38; 16]].concat()).unwrap();
+        params.set("rnn.bias_ih_l0", &[1e-3; 16]).unwrap();
+        params.set("rnn.bias_hh_l0", &[0.0; 16]).unwrap();
+        params.derive(&trainer.crew, &trainer.kernels);
+        let before = trainer.weights_sha256();
+        match trainer.step() {
+            Err(TrainError::Diverged { step: 1, what, usable: true }) => assert!(what.starts_with("rnn."), "{what}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(trainer.weights_sha256(), before);
+        assert!(trainer.is_finite() && trainer.step_count() == 0);
+        let state = trainer.snapshot();
+        assert!(state.tensor("state.h_l0").unwrap().data.iter().all(|&h| h == 0.0), "the state has not moved");
+    }
+}
