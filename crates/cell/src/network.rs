@@ -49,6 +49,9 @@ pub struct LayerState {
     pub c: Option<Vec<f32>>,
 }
 
+/// The row of zeros (`gatemill_kernels::Tokens`).
+const ZEROS: usize = 0;
+
 /// Buffers and lists of operations of a network.
 #[derive(Debug)]
 pub struct Network {
@@ -81,7 +84,11 @@ impl Network {
     }
     /// The tiles and memory of this network's weight gradients. Errors: the memory is not to be had.
     pub fn weight_grads(&self, shards: usize) -> Result<WeightGrads, OutOfMemory> {
-        WeightGrads::new(&self.layout, &self.bufs, self.lanes(), shards)
+        self.grouped_weight_grads(shards, 1)
+    }
+    /// The same for `groups` batches of this network's lanes, one pass each, with `shards` shards each.
+    pub fn grouped_weight_grads(&self, shards: usize, groups: usize) -> Result<WeightGrads, OutOfMemory> {
+        WeightGrads::new(&self.layout, &self.bufs, self.lanes(), (shards, groups))
     }
     /// T.
     pub fn steps(&self) -> usize {
@@ -156,12 +163,15 @@ impl Network {
         let tokens = self.ws.tokens();
         if steps == 0 { tokens.carried_row(lane) } else { tokens.row(tokens.token(steps - 1, lane)) }
     }
-    /// All carried states become zero: the begin of an epoch.
+    /// All carried states become zero: the begin of an epoch. Allocates nothing.
     pub fn clear_state(&mut self) {
-        for l in 0..self.bufs.layers.len() {
-            let h = vec![0.0; self.layout.layers()[l].shape.hidden];
-            for lane in 0..self.lanes() {
-                self.set_lane(l, lane, &h, &h);
+        for lane in 0..self.lanes() {
+            let row = self.ws.tokens().carried_row(lane);
+            for b in &self.bufs.layers {
+                self.ws.copy_row(b.h, ZEROS, row);
+                if let Some(c) = b.c {
+                    self.ws.copy_row(c, ZEROS, row);
+                }
             }
         }
     }
@@ -175,6 +185,25 @@ impl Network {
     /// The carried state of each layer.
     pub fn state(&self) -> Vec<LayerState> {
         self.state_at(|ws, lane| ws.tokens().carried_row(lane))
+    }
+    /// The carried state of each layer into memory of the caller's, as [`Network::state`] gives it. Allocates nothing.
+    /// Panics where it has another shape.
+    pub fn state_into(&self, out: &mut [LayerState]) {
+        assert_eq!(out.len(), self.bufs.layers.len(), "states for {} layers", out.len());
+        for ((layer, b), state) in self.layout.layers().iter().zip(&self.bufs.layers).zip(out) {
+            let hidden = layer.shape.hidden;
+            assert_eq!(state.h.len(), self.lanes() * hidden, "h has another shape");
+            assert_eq!(state.c.as_ref().map(Vec::len), b.c.map(|_| state.h.len()), "c has another shape");
+            for lane in 0..self.lanes() {
+                let (row, part) = (self.ws.tokens().carried_row(lane), lane * hidden..(lane + 1) * hidden);
+                state.h[part.clone()].copy_from_slice(self.ws.row(b.h, row, hidden));
+                if let (Some(id), Some(c)) = (b.c, &mut state.c) {
+                    for (v, units) in c[part].chunks_mut(LANES).enumerate() {
+                        units.copy_from_slice(&self.ws.vector(id, v, row)[..units.len()]);
+                    }
+                }
+            }
+        }
     }
     /// The state after `steps` steps of each layer.
     pub fn final_state(&self, steps: usize) -> Vec<LayerState> {

@@ -2,7 +2,9 @@
 //!
 //! One GEMM per matrix over all T*B tokens after the time loop: `dW_ih = sum x_t^T dA_t`, `dW_hh = sum h_{t-1}^T dA_t`,
 //! `dW_head = sum h_t^T d_logits_t`; for symbols a sum per symbol; biases as sums of dA. With S shards each has a
-//! gradient of its own, added by a fixed tree: (0+1)+(2+3), ...
+//! gradient of its own, added by a fixed tree: (0+1)+(2+3), ... Where the lanes are more than a network holds, they come
+//! in groups, one pass each: shard s of group g is shard g*S + s of all, so that N groups of B lanes give the bits of one
+//! network of N*B lanes with N*S shards.
 
 use crate::network::Network;
 use crate::workspace::Bufs;
@@ -31,15 +33,22 @@ enum Tile {
 pub struct WeightGrads {
     borders: Vec<usize>,
     tiles: Vec<Tile>,
-    /// One per shard, `[layout.params()]` each; the first becomes the sum.
+    /// One per shard of each group, `[layout.params()]` each; the first becomes the sum.
     shards: Vec<Buffer>,
+    /// Shards of a group.
+    per_group: usize,
     lanes: usize,
 }
 
 impl WeightGrads {
-    /// Tiles and memory for `shards` shards of a network. Errors: the memory is not to be had.
-    pub(crate) fn new(layout: &Layout, bufs: &Bufs, lanes: usize, shards: usize) -> Result<Self, OutOfMemory> {
-        assert!((1..=lanes).contains(&shards), "{shards} shards of {lanes} lanes");
+    /// Tiles and memory for `shards` shards of a network, `groups` times. Errors: the memory is not to be had.
+    pub(crate) fn new(
+        layout: &Layout,
+        bufs: &Bufs,
+        lanes: usize,
+        (per_group, groups): (usize, usize),
+    ) -> Result<Self, OutOfMemory> {
+        assert!((1..=lanes).contains(&per_group) && groups > 0, "{per_group} shards of {lanes} lanes, {groups} groups");
         let mut list = List { borders: vec![0], tiles: Vec::new() };
         let mut x = bufs.x;
         for (layer, b) in layout.layers().iter().zip(&bufs.layers) {
@@ -77,8 +86,8 @@ impl WeightGrads {
             }
         }
         assert_eq!(list.borders.last(), Some(&layout.params()), "the tiles do not cover the parameters");
-        let shards = (0..shards).map(|_| Buffer::zeroed(layout.params())).collect::<Result<_, _>>()?;
-        Ok(Self { borders: list.borders, tiles: list.tiles, shards, lanes })
+        let shards = (0..per_group * groups).map(|_| Buffer::zeroed(layout.params())).collect::<Result<_, _>>()?;
+        Ok(Self { borders: list.borders, tiles: list.tiles, shards, per_group, lanes })
     }
 
     /// The gradient, summed over shards: `[layout.params()]`, packed.
@@ -91,20 +100,27 @@ impl WeightGrads {
         self.shards.iter().map(|s| 4 * s.len()).sum()
     }
 
-    /// Lanes of shard `s`: even, in order.
+    /// Lanes of shard `s` of a group, among the group's: even, in order.
     pub fn lanes_of(&self, s: usize) -> std::ops::Range<usize> {
-        let n = self.shards.len();
+        let n = self.per_group;
         s * self.lanes / n..(s + 1) * self.lanes / n
     }
 
     /// Computes every tile from the gate gradients that the last backward left in `network`, over the steps of its chunk,
-    /// then adds the shards up.
+    /// then adds the shards up: the only group.
     pub fn compute(&mut self, crew: &Crew, kernels: &Kernels, network: &Network, ids: &[u32]) {
+        self.compute_group(crew, kernels, network, ids, 0);
+        self.reduce(crew, kernels);
+    }
+
+    /// Computes every tile of one group. [`WeightGrads::reduce`] adds up, once every group has been computed.
+    pub fn compute_group(&mut self, crew: &Crew, kernels: &Kernels, network: &Network, ids: &[u32], group: usize) {
         let ws = network.workspace();
-        for s in 0..self.shards.len() {
+        for s in 0..self.per_group {
             let part = Part { steps: network.backward_steps(), lanes: self.lanes_of(s) };
             let (part, tiles) = (&part, &self.tiles);
-            crew.tiles(&mut self.shards[s], &self.borders, |i, out| match tiles[i] {
+            let shard = &mut self.shards[group * self.per_group + s];
+            crew.tiles(shard, &self.borders, |i, out| match tiles[i] {
                 Tile::Rows { d, a, column, previous } => {
                     kernels.weight_grad(ws, &d, (a, column, previous), part, out);
                 }
@@ -113,6 +129,10 @@ impl WeightGrads {
                 Tile::Biases { d, gru } => biases(kernels, network, d, gru, part, out),
             });
         }
+    }
+
+    /// Adds the shards of all groups up by the fixed tree: [`WeightGrads::sum`] holds the gradient from here on.
+    pub fn reduce(&mut self, crew: &Crew, kernels: &Kernels) {
         let mut stride = 1;
         while stride < self.shards.len() {
             for s in (0..self.shards.len() - stride).step_by(2 * stride) {

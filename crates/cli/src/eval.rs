@@ -36,7 +36,15 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
         origin.check(&source, &corpus.fingerprint().to_string())?;
         let batch = args.batch.unwrap_or(model.config.batch);
         let corpus = std::sync::Arc::new(corpus);
-        crew.install(|| model.evaluate_split(&corpus, (batch, model.config.eval_tokens), &crew, &kernels))?
+        crew.install(|| {
+            model.evaluate_split(
+                &corpus,
+                gatemill_corpus::Split::Val,
+                (batch, model.config.eval_tokens),
+                &crew,
+                &kernels,
+            )
+        })?
     } else {
         let source = corpus::files(&args.files)?;
         let whole = Config { val_frac: 0.0, ..model.config.clone() };

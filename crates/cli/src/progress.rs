@@ -16,8 +16,6 @@ const REDRAW: Duration = Duration::from_millis(100);
 /// The first plain line comes after this long; each further one after twice as long, up to the last of these.
 const FIRST_LINE: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(64);
-/// The speed is told after so many steps have been measured, the first of them, which makes its buffers, left out.
-const MEASURED_STEPS: u64 = 10;
 /// Share of the newest step in the running means.
 const NEWEST: f64 = 0.05;
 
@@ -30,8 +28,6 @@ pub(crate) struct Progress {
     wait: Duration,
     /// Steps seen by this process.
     seen: u64,
-    measured_seconds: f64,
-    told_speed: bool,
     mean_nats: f64,
     /// Running mean of the seconds of a step.
     step_seconds: f64,
@@ -42,17 +38,7 @@ impl Progress {
     pub(crate) fn new() -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let bar = (std::io::stderr().is_terminal() && !dumb).then(ProgressBar::hidden);
-        Self {
-            bar,
-            start: None,
-            next: Instant::now(),
-            wait: FIRST_LINE,
-            seen: 0,
-            measured_seconds: 0.0,
-            told_speed: false,
-            mean_nats: 0.0,
-            step_seconds: 0.0,
-        }
+        Self { bar, start: None, next: Instant::now(), wait: FIRST_LINE, seen: 0, mean_nats: 0.0, step_seconds: 0.0 }
     }
 
     /// Writes a line above the bar.
@@ -117,10 +103,15 @@ impl Progress {
         };
         let mut lines = vec![
             format!(
-                "text     {}: {} characters to learn from, {} to validate on, {} distinct",
+                "text     {}: {} characters to learn from, {} to validate on{}, {} distinct",
                 start.corpus,
                 grouped(start.train_symbols),
                 grouped(start.val_symbols),
+                if start.test_symbols > 0 {
+                    format!(", {} to test on at the end", grouped(start.test_symbols))
+                } else {
+                    String::new()
+                },
                 start.vocab
             ),
             format!(
@@ -133,12 +124,18 @@ impl Progress {
             format!(
                 "run      {} of {} x {} characters, {} per epoch; {} at the ends left out",
                 plural(start.steps, "step"),
-                config.batch,
+                config.lanes(),
                 config.seq,
                 plural(start.steps_per_epoch, "step"),
                 plural(start.dropped_symbols, "character")
             ),
             format!("machine  {}, {} kernels", plural(start.threads as u64, "thread"), start.isa),
+            format!(
+                "cost     about {} per epoch, {} {}, by a trial of a part of a step",
+                duration(start.seconds_per_epoch),
+                duration(start.seconds_in_all),
+                if start.step > 0 { "to the end" } else { "in all" }
+            ),
             format!("folder   {}", start.run),
         ];
         if start.step > 0 {
@@ -159,7 +156,7 @@ impl Progress {
 
     fn step(&mut self, step: &Step) {
         let Some(start) = &self.start else { return };
-        let tokens = start.config.batch.saturating_mul(start.config.seq) as f64;
+        let tokens = start.config.tokens_per_step() as f64;
         let seconds = if step.tokens_per_s > 0.0 { tokens / step.tokens_per_s } else { 0.0 };
         self.seen = self.seen.saturating_add(1);
         if self.seen == 1 {
@@ -167,17 +164,8 @@ impl Progress {
         } else {
             self.mean_nats += NEWEST * (step.train_nats - self.mean_nats);
             self.step_seconds += NEWEST * (seconds - self.step_seconds);
-            self.measured_seconds += seconds;
         }
         let left = start.steps.saturating_sub(step.step);
-        if !self.told_speed && self.seen > MEASURED_STEPS {
-            self.told_speed = true;
-            let per_step = self.measured_seconds / MEASURED_STEPS as f64;
-            let epoch = duration(per_step * start.steps_per_epoch as f64);
-            let rate = grouped((tokens / per_step.max(f64::MIN_POSITIVE)) as u64);
-            let rest = duration(per_step * left as f64);
-            self.line(&format!("speed    {rate} characters per second: {epoch} per epoch, {rest} to the end"));
-        }
         let now = Instant::now();
         if now < self.next {
             return;

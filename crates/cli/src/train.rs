@@ -9,9 +9,9 @@ use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
 use gatemill_train::events::{Done, Event};
 use gatemill_train::run::resume::Resumed;
-use gatemill_train::run::{Observer, Outcome, Place, Run, Settings, Setup, Stop};
+use gatemill_train::run::{Ending, Observer, Outcome, Place, Run, Settings, Setup, Stop};
 use gatemill_train::storage::{RealStorage, Storage};
-use gatemill_train::{CharModel, Config};
+use gatemill_train::{CharModel, Config, ErrorKind};
 
 use crate::args::TrainArgs;
 use crate::exit::{self, Failure, RESOURCES};
@@ -20,6 +20,8 @@ use crate::progress::{Progress, losses};
 use crate::signals::Signals;
 use crate::{corpus, memory};
 
+/// What is proposed after a divergence: this part of the learning rate. A guess.
+const SMALLER_LR: f64 = 0.1;
 /// Where runs without `--out` go.
 pub(crate) const RUNS: &str = "runs";
 
@@ -98,10 +100,10 @@ fn resume(args: &TrainArgs, folder: &Path, crew: Arc<Crew>, kernels: Kernels) ->
     let mut config = resumed.config.clone();
     args.configure(&mut config);
     config.validate()?;
-    // Before the text is opened: a flag that cannot be changed would open it in another way.
-    resumed.changes(&config, kernels.name(), args.allow_override)?;
     let mut settings = resumed.origin.settings.clone();
     args.set_intervals(&mut settings);
+    // Before the text is opened: a flag that cannot be changed would open it in another way.
+    resumed.changes(&config, &settings, kernels.name(), args.allow_override)?;
     if !args.files.is_empty() {
         settings.source = corpus::files(&args.files)?;
     }
@@ -136,7 +138,21 @@ impl Listener {
     pub(crate) fn follow(&mut self, run: &mut Run) -> Result<Outcome, Failure> {
         let result = run.go(self);
         self.progress.close();
-        Ok(result?)
+        result.map_err(|error| {
+            let diverged = error.kind() == ErrorKind::Diverged;
+            let failure = Failure::from(error);
+            if !diverged {
+                return failure;
+            }
+            // Where to go on from is known here alone.
+            let folder = quoted(&run.path().display().to_string());
+            failure.help(format!(
+                "go on from what was saved with `{} train --resume {folder} --lr {} --override`, or start again with a \
+                 smaller --lr or --clip-norm",
+                me(),
+                run.trainer().model().config.lr * SMALLER_LR
+            ))
+        })
     }
 
     /// Says how to go on after a stop; gives the exit code.
@@ -168,8 +184,20 @@ impl Observer for Listener {
 /// A run's end in a line or two.
 pub(crate) fn summary(done: &Done) -> String {
     let part = |name: &str, nats: Option<f64>| nats.map_or(String::new(), |nats| format!(", {name} {}", losses(nats)));
+    let why = match done.ended {
+        Ending::Steps => "",
+        Ending::Minutes => ", as the minutes are over",
+        Ending::Patience => ", as the validation loss fell no more",
+    };
+    let best = match (done.best_step, done.best_nats) {
+        (Some(step), Some(nats)) if step < done.steps => {
+            format!("\nbest     validation {} after step {step}: best.safetensors", losses(nats))
+        }
+        _ => String::new(),
+    };
+    let test = done.test_nats.map_or(String::new(), |nats| format!("\ntest     {} with the best model", losses(nats)));
     format!(
-        "done     {} steps in {:.1} s{}{}\nweights  sha256 {}",
+        "done     {} steps in {:.1} s{why}{}{}{best}{test}\nweights  sha256 {}",
         done.steps,
         done.seconds,
         part("training", done.train_nats),

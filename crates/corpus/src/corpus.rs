@@ -154,7 +154,7 @@ impl Corpus {
     fn stream(&self, split: Split) -> &Stream {
         match split {
             Split::Train => &self.inner.train,
-            Split::Val => &self.inner.val,
+            Split::Val | Split::Test => &self.inner.val,
         }
     }
     /// The ids of symbols `at .. at + ids.len()` of one part; to be trusted once `leave` has found nothing. Panics beyond

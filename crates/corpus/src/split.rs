@@ -13,6 +13,8 @@ pub enum Split {
     Train,
     /// What is only scored.
     Val,
+    /// What is scored once, at the end.
+    Test,
 }
 
 /// The first symbol of the validation text of a file of `symbols` symbols.
@@ -51,6 +53,7 @@ impl Stream {
             let (first, len) = match split {
                 Split::Train => (0, cut),
                 Split::Val => (cut, tokens.len().saturating_sub(cut)),
+                Split::Test => (cut, 0),
             };
             if len > 0 {
                 parts.push(Part { file, first, len, at });

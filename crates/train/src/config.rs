@@ -238,6 +238,14 @@ const POSITIVE: &str = "must be a positive number";
 const AT_LEAST_ONE: &str = "must be at least 1";
 
 impl Config {
+    /// N*B: lanes in all.
+    pub fn lanes(&self) -> usize {
+        self.batch.saturating_mul(self.accumulate)
+    }
+    /// Symbols that a step learns from: T*N*B.
+    pub fn tokens_per_step(&self) -> u64 {
+        self.lanes().saturating_mul(self.seq) as u64
+    }
     /// Checks every value by itself, and those that go together. Errors: the first flag whose value cannot be.
     pub fn validate(&self) -> Result<(), ConfigError> {
         fn check(ok: bool, flag: &'static str, value: impl ToString, reason: &'static str) -> Result<(), ConfigError> {

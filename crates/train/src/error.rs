@@ -23,8 +23,10 @@ pub enum TrainError {
     Diverged {
         /// The step, from 1.
         step: u64,
-        /// `loss`, or the gradient of a tensor by name.
+        /// `the loss`, or the tensor whose gradient it is.
         what: String,
+        /// Whether the weights before the step still give a finite loss: else an earlier step has ruined them.
+        usable: bool,
     },
     /// A checkpoint or model that does not hold what it should.
     #[error("this file does not hold a usable model: {0}")]

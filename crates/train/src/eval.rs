@@ -30,17 +30,18 @@ pub struct Evaluation {
 }
 
 impl CharModel {
-    /// Scores the validation part of `corpus` as the run did: `batch` lanes, at most `limit` symbols. None where it is
-    /// too short for that many lanes.
+    /// Scores one part of `corpus` as the run did: `batch` lanes, at most `limit` symbols. None where it is too short for
+    /// that many lanes.
     pub fn evaluate_split(
         &self,
         corpus: &Corpus,
+        split: Split,
         (batch, limit): (usize, u64),
         crew: &Crew,
         kernels: &Kernels,
     ) -> Result<Option<Evaluation>, TrainError> {
         let mut network = self.network(self.config.seq, batch)?;
-        lanes(self, &mut network, corpus, Split::Val, limit, (crew, kernels))
+        lanes(self, &mut network, corpus, split, limit, (crew, kernels))
     }
     /// Scores a whole corpus as one lane from zero state. None where it has under two symbols.
     pub fn evaluate_file(
@@ -49,7 +50,9 @@ impl CharModel {
         crew: &Crew,
         kernels: &Kernels,
     ) -> Result<Option<Evaluation>, TrainError> {
-        let mut network = self.network(FILE_STEPS, 1)?;
+        // Where no state is carried a chunk is what the model was trained on.
+        let steps = if self.config.no_carry { self.config.seq } else { FILE_STEPS };
+        let mut network = self.network(steps, 1)?;
         lanes(self, &mut network, corpus, Split::Train, u64::MAX, (crew, kernels))
     }
     /// A forward-only network of this model.
@@ -83,6 +86,9 @@ pub(crate) fn lanes(
         let steps = most.min((end - at) as usize);
         let used = steps * batch;
         reader.fill(at, steps, &mut inputs[..used], &mut targets[..used])?;
+        if model.config.no_carry {
+            network.clear_state();
+        }
         // The buffers are whole chunks; only the first steps of them are read.
         let chunk = Chunk { steps, ids: &inputs, targets: &targets, scale: 0.0, dropout: None };
         network.forward(crew, kernels, &model.params, &chunk);

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
+use crate::run::Ending;
 
 /// One line of `events.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,9 @@ pub struct Start {
     pub train_symbols: u64,
     /// Symbols of the validation text.
     pub val_symbols: u64,
+    /// Symbols of the test text.
+    #[serde(default)]
+    pub test_symbols: u64,
     /// Training symbols of an epoch that no chunk takes.
     pub dropped_symbols: u64,
     /// V.
@@ -67,6 +71,12 @@ pub struct Start {
     pub steps: u64,
     /// Steps of an epoch.
     pub steps_per_epoch: u64,
+    /// Seconds that the steps of an epoch will take, as a trial of a part of one step says.
+    #[serde(default)]
+    pub seconds_per_epoch: f64,
+    /// Seconds that the steps to the end will take.
+    #[serde(default)]
+    pub seconds_in_all: f64,
     /// The effective configuration, by the names of the flags.
     pub config: Config,
 }
@@ -188,8 +198,24 @@ pub struct Done {
     pub train_nats: Option<f64>,
     /// The last score on the validation text.
     pub val_nats: Option<f64>,
+    /// The best score on the validation text: that of `best.safetensors`.
+    #[serde(default)]
+    pub best_nats: Option<f64>,
+    /// The step of that score.
+    #[serde(default)]
+    pub best_step: Option<u64>,
+    /// The score on the test text, of the best model.
+    #[serde(default)]
+    pub test_nats: Option<f64>,
+    /// Why it ended here.
+    #[serde(default = "all_steps")]
+    pub ended: Ending,
     /// SHA-256 of the weights (design section 5).
     pub weights_sha256: String,
+}
+
+fn all_steps() -> Ending {
+    Ending::Steps
 }
 
 impl Event {
@@ -256,13 +282,17 @@ mod tests {
             seconds: 0.5,
             train_nats: Some(1.5),
             val_nats: None,
+            best_nats: Some(2.5),
+            best_step: Some(2),
+            test_nats: None,
+            ended: Ending::Patience,
             weights_sha256: "ab".to_owned(),
         };
         Event::Done(done).write_line(&mut line);
         assert_eq!(
             String::from_utf8_lossy(&line),
             "{\"event\":\"done\",\"steps\":3,\"tokens\":4,\"seconds\":0.5,\"train_nats\":1.5,\"val_nats\":null,\
-             \"weights_sha256\":\"ab\"}\n"
+             \"best_nats\":2.5,\"best_step\":2,\"test_nats\":null,\"ended\":\"patience\",\"weights_sha256\":\"ab\"}\n"
         );
     }
 }

@@ -16,6 +16,7 @@ mod clip; // the norm, and what it limits
 mod optim; // moments and the update
 mod schedule; // the learning rate of a step
 
+mod groups; // more lanes than the network holds
 mod trainer; // the nine stages in one function
 
 mod eval; // the loss of a text

@@ -2,7 +2,12 @@
 //!
 //! ```text
 //! until done:   one step -> stop asked? save, leave -> evaluate -> save the best -> epoch's end -> sample -> save
+//! at the end:   save -> score the test text with the best model
 //! ```
+//!
+//! A run is done when its steps are made, its minutes are over, or the validation loss has not fallen for `patience`
+//! evaluations. Minutes are counted out as steps before the first one ([`Run::start`]), so that the schedule can be laid
+//! over them and the run be repeated: `--steps` with the number that was told gives the same weights.
 //!
 //! What is due after a step is a function of the step and the settings. A run that leaves before doing it notes so in
 //! its checkpoint, and does it first when it is resumed: a stop changes neither the weights nor the list of scores.
@@ -21,26 +26,26 @@ use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
 use serde::{Deserialize, Serialize};
 
-use crate::checkpoint::{RunFolder, SaveOutcome, Saved, Saver, Snapshot};
+use crate::checkpoint::{RunFolder, Saver};
 use crate::config::Config;
-use crate::error::ErrorKind;
 use crate::events::{self, Event};
 use crate::folder::{self, EventLog};
-use crate::sample::SampleOptions;
 use crate::storage::Storage;
 use crate::trainer::{StepReport, Trainer};
 
+mod after; // what is due after a step
 mod error;
 pub mod resume;
+mod save; // checkpoints and the best model
 mod settings;
 
 pub use error::RunError;
 pub use settings::{Settings, Source};
 
-/// Symbols of a sample taken during training.
-const SAMPLE_LENGTH: u64 = 300;
-/// Temperature of those samples: below 1, so that early ones are more than noise.
-const SAMPLE_TEMPERATURE: f64 = 0.8;
+const SECONDS_PER_MINUTE: f64 = 60.0;
+/// Share of `--minutes` that goes into steps; the rest is for evaluation, samples and saves. A guess.
+const STEPS_SHARE: f64 = 0.93;
+
 /// Parts of the run after which a sample is taken where nothing else is asked for: each three times as far as the one
 /// before, so that four of them show noise, letters, words and sentences.
 const SAMPLE_AT: [u64; 4] = [27, 9, 3, 1];
@@ -121,6 +126,18 @@ struct Due {
     save: bool,
 }
 
+/// What ends a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ending {
+    /// All steps are made.
+    Steps,
+    /// `--minutes` are over.
+    Minutes,
+    /// `--patience`: no better score for so many evaluations.
+    Patience,
+}
+
 /// What a checkpoint keeps of the run, beside the trainer's part.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -133,6 +150,12 @@ struct State {
     val_nats: Option<f64>,
     /// The lowest score, that of `best.safetensors`.
     best_nats: Option<f64>,
+    /// The step of that score.
+    best_step: Option<u64>,
+    /// Evaluations since then.
+    stale: u64,
+    /// Why the run ends before its steps are made.
+    ended: Option<Ending>,
     /// Left undone by a stop.
     due: Option<Due>,
 }
@@ -159,6 +182,11 @@ pub struct Run {
     /// Seconds of all steps, and of those of the current epoch.
     seconds: f64,
     epoch_seconds: f64,
+    /// Seconds that a step will take, as a rehearsal found.
+    step_seconds: f64,
+    /// When this process began with the steps, and the seconds of earlier ones.
+    begun: Instant,
+    earlier_seconds: f64,
 }
 
 impl Run {
@@ -166,7 +194,7 @@ impl Run {
     ///
     /// Errors: impossible configuration, corpus too short, no memory; a folder that is taken or cannot be written.
     pub fn start(setup: Setup, place: &Place) -> Result<Self, RunError> {
-        let Setup { config, settings, corpus, crew, kernels, storage } = setup;
+        let Setup { mut config, settings, corpus, crew, kernels, storage } = setup;
         let look = |run: &Path| match folder::is_run(storage.as_ref(), run) {
             Ok(false) => Ok(()),
             Ok(true) => Err(RunError::Occupied { run: run.to_owned() }),
@@ -175,7 +203,10 @@ impl Run {
         if let Place::Folder(run) = place {
             look(run)?;
         }
-        let trainer = crew.install(|| Trainer::new(&config, Arc::clone(&corpus), Arc::clone(&crew), kernels))?;
+        let mut trainer = crew.install(|| Trainer::new(&config, Arc::clone(&corpus), Arc::clone(&crew), kernels))?;
+        trainer.room_for_snapshot()?;
+        let step_seconds = crew.install(|| trainer.rehearse())?;
+        count_out(&mut config, &mut trainer, step_seconds, 0.0);
         let path = match place {
             Place::Folder(run) => run.clone(),
             Place::Under(root) => folder::claim(storage.as_ref(), root, &settings.source, &config)
@@ -191,10 +222,15 @@ impl Run {
             source,
         })?;
         let setup = Setup { config, settings, corpus, crew, kernels, storage };
-        Self::assemble(setup, trainer, folder, State::default())
+        Self::assemble(setup, (trainer, step_seconds), folder, State::default())
     }
 
-    fn assemble(setup: Setup, trainer: Trainer, folder: RunFolder, state: State) -> Result<Self, RunError> {
+    fn assemble(
+        setup: Setup,
+        (trainer, step_seconds): (Trainer, f64),
+        folder: RunFolder,
+        state: State,
+    ) -> Result<Self, RunError> {
         let Setup { config, settings, corpus, crew, kernels, storage } = setup;
         folder::write_config(storage.as_ref(), folder.path(), &config, &settings)?;
         let saver = Saver::new(Arc::clone(&storage), folder.path(), settings.keep);
@@ -216,6 +252,9 @@ impl Run {
             saved_step: None,
             seconds: 0.0,
             epoch_seconds: 0.0,
+            step_seconds,
+            begun: Instant::now(),
+            earlier_seconds: 0.0,
         };
         run.opening.push(Event::Start(Box::new(run.facts())));
         let notices = run.folder.notices().iter().map(ToString::to_string);
@@ -249,6 +288,7 @@ impl Run {
             corpus: self.settings.source.to_string(),
             train_symbols: self.corpus.symbols(Split::Train),
             val_symbols: self.corpus.symbols(Split::Val),
+            test_symbols: self.corpus.symbols(Split::Test),
             dropped_symbols: cost.dropped_symbols,
             vocab: self.trainer.model().vocab.len(),
             parameters: cost.parameters,
@@ -256,6 +296,9 @@ impl Run {
             flops_per_token: cost.flops_per_token,
             steps: self.trainer.total_steps(),
             steps_per_epoch: self.trainer.steps_per_epoch(),
+            seconds_per_epoch: self.step_seconds * self.trainer.steps_per_epoch() as f64,
+            seconds_in_all: self.step_seconds
+                * self.trainer.total_steps().saturating_sub(self.trainer.step_count()) as f64,
             config: self.config.clone(),
         }
     }
@@ -277,6 +320,7 @@ impl Run {
     }
 
     fn steps(&mut self, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
+        self.begun = Instant::now();
         for event in std::mem::take(&mut self.opening) {
             self.tell(event, observer);
         }
@@ -295,7 +339,7 @@ impl Run {
                 let done = self.after_step(due, observer);
                 self.or_save(done, observer)?;
             }
-            if self.trainer.is_done() {
+            if self.ending().is_some() {
                 break;
             }
             // A stop that came during an evaluation is not kept waiting for another step.
@@ -308,12 +352,17 @@ impl Run {
             self.note(&report, begun.elapsed().as_secs_f64(), observer);
         }
         self.save_surely(observer)?;
+        let test_nats = self.test(observer)?;
         let done = events::Done {
             steps: self.trainer.step_count(),
             tokens: self.tokens(),
             seconds: self.seconds,
             train_nats: self.state.epoch_nats.or(self.state.chunk_nats),
             val_nats: self.state.val_nats,
+            best_nats: self.state.best_nats,
+            best_step: self.state.best_step,
+            test_nats,
+            ended: self.ending().unwrap_or(Ending::Steps),
             weights_sha256: self.trainer.weights_sha256(),
         };
         self.tell(Event::Done(done.clone()), observer);
@@ -329,7 +378,7 @@ impl Run {
         if let Some(end) = &report.epoch_end {
             self.state.epoch_nats = Some(end.train_nats);
         }
-        let tokens = self.config.batch.saturating_mul(self.config.seq) as f64;
+        let tokens = self.config.tokens_per_step() as f64;
         let event = events::Step {
             step: report.step,
             epoch: report.epoch,
@@ -341,7 +390,13 @@ impl Run {
         };
         self.tell(Event::Step(event), observer);
 
-        let last = self.trainer.is_done();
+        if let Some(minutes) = self.config.minutes
+            && self.clock() >= minutes * SECONDS_PER_MINUTE
+            && !self.trainer.is_done()
+        {
+            self.state.ended = Some(Ending::Minutes);
+        }
+        let last = self.ending().is_some();
         let at = |every: Option<u64>| every.map_or(epoch.is_some(), |n| report.step.is_multiple_of(n.max(1)));
         let total = self.trainer.total_steps();
         let due = Due {
@@ -349,157 +404,25 @@ impl Run {
             epoch,
             sample: match self.settings.sample_every {
                 Some(n) => report.step.is_multiple_of(n.max(1)),
-                None => SAMPLE_AT.iter().any(|&part| report.step == total.div_ceil(part)),
+                None => last || SAMPLE_AT.iter().any(|&part| report.step == total.div_ceil(part)),
             },
             save: at(self.settings.save_every),
         };
         self.state.due = (due != Due::default()).then_some(due);
     }
 
-    /// What is due after a step: evaluation, best model, epoch's end, sample, checkpoint.
-    fn after_step(&mut self, due: Due, observer: &mut dyn Observer) -> Result<(), RunError> {
-        let step = self.trainer.step_count();
-        let mut val_nats = None;
-        if due.evaluate {
-            match self.trainer.evaluate()? {
-                Some(score) => {
-                    val_nats = Some(score.nats);
-                    self.state.val_nats = val_nats;
-                    let (tokens, unseen) = (score.tokens, score.unseen);
-                    let event = events::Eval { step, val_nats: score.nats, val_bits: score.bits, tokens, unseen };
-                    self.tell(Event::Eval(event), observer);
-                }
-                None if self.config.val_frac > 0.0 => {
-                    let text = format!(
-                        "the validation text ({} symbols) is too short for {} lanes: not evaluated",
-                        self.corpus.symbols(Split::Val),
-                        self.config.batch
-                    );
-                    let event = self.notice(text);
-                    self.tell(event, observer);
-                }
-                None => {}
-            }
-        }
-        if let Some(nats) = val_nats
-            && self.state.best_nats.is_none_or(|best| nats < best)
-        {
-            self.state.best_nats = val_nats;
-            let mut snapshot = self.trainer.model_snapshot();
-            self.annotate(&mut snapshot);
-            let outcome = self.saver.save_best(&snapshot);
-            self.settle(outcome, observer)?;
-        }
-        if let Some(epoch) = due.epoch {
-            let train_nats = self.state.epoch_nats.unwrap_or_default();
-            let seconds = std::mem::take(&mut self.epoch_seconds);
-            self.tell(Event::Epoch(events::Epoch { step, epoch, train_nats, val_nats, seconds }), observer);
-        }
-        if due.sample {
-            self.sample(observer)?;
-        }
-        self.state.due = None;
-        // A checkpoint of this step that a stop left has these things still to be done.
-        self.saved_step = None;
-        if due.save { self.save(observer) } else { Ok(()) }
+    /// Why the run is over, if it is.
+    fn ending(&self) -> Option<Ending> {
+        self.state.ended.or(self.trainer.is_done().then_some(Ending::Steps))
     }
 
-    fn sample(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
-        let options = SampleOptions {
-            prime: Vec::new(),
-            length: SAMPLE_LENGTH,
-            temperature: SAMPLE_TEMPERATURE,
-            seed: self.config.seed,
-        };
-        let text = self.trainer.sample(&options)?;
-        let sample = events::Sample {
-            step: self.trainer.step_count(),
-            train_nats: self.state.chunk_nats.unwrap_or_default(),
-            text: String::from_utf8_lossy(&text).into_owned(),
-        };
-        let entry = folder::sample_entry(&sample);
-        if let Err(error) = self.storage.append(&folder::samples_path(self.path()), entry.as_bytes()) {
-            self.log_failure("samples.txt", &error, observer);
-        }
-        self.tell(Event::Sample(sample), observer);
-        Ok(())
-    }
-
-    /// Saves a checkpoint. A failure is a notice; the third in a row an error.
-    fn save(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
-        if let Err(error) = self.corpus.check_unchanged() {
-            let event = self.notice(format!("the corpus changed while it is in use: {error}"));
-            self.tell(event, observer);
-        }
-        // Before the checkpoint, so that the log has every step that the checkpoint has.
-        self.flush(observer);
-        let step = self.trainer.step_count();
-        let mut snapshot = self.trainer.snapshot();
-        self.annotate(&mut snapshot);
-        let outcome = self.saver.save(step, &snapshot);
-        if matches!(outcome, SaveOutcome::Saved(_)) {
-            self.saved_step = Some(step);
-        }
-        self.settle(outcome, observer)
-    }
-
-    /// Saves where there is no later chance: until it works, or has failed three times in a row.
-    fn save_surely(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
-        while self.saved_step != Some(self.trainer.step_count()) {
-            self.save(observer)?;
-        }
-        Ok(())
-    }
-
-    /// Passes a result on; an error of the corpus or of memory only after the last good state is saved.
-    fn or_save<T>(&mut self, result: Result<T, RunError>, observer: &mut dyn Observer) -> Result<T, RunError> {
-        if let Err(RunError::Train(error)) = &result
-            && error.kind() != ErrorKind::Diverged
-        {
-            self.save_surely(observer)?;
-        }
-        result
-    }
-
-    fn settle(&mut self, outcome: SaveOutcome, observer: &mut dyn Observer) -> Result<(), RunError> {
-        match outcome {
-            SaveOutcome::Saved(saved) => {
-                self.announce(&saved, observer);
-                for notice in self.saver.announced(&saved) {
-                    let event = self.notice(notice.to_string());
-                    self.tell(event, observer);
-                }
-                Ok(())
-            }
-            SaveOutcome::Skipped { error, .. } => {
-                let event = self.notice(format!("{error}; training goes on"));
-                self.tell(event, observer);
-                Ok(())
-            }
-            SaveOutcome::GiveUp(error) => Err(error.into()),
-        }
-    }
-
-    fn announce(&mut self, saved: &Saved, observer: &mut dyn Observer) {
-        let step = self.trainer.step_count();
-        let path = saved.path.display().to_string();
-        let event = events::Checkpoint { step, path, size_bytes: saved.size_bytes, best: saved.step.is_none() };
-        self.tell(Event::Checkpoint(event), observer);
-    }
-
-    /// Adds the run's own part to a snapshot's record.
-    fn annotate(&self, snapshot: &mut Snapshot) {
-        if let Some(meta) = &mut snapshot.meta {
-            let run = serde_json::json!({ "settings": self.settings, "state": self.state });
-            meta.insert(RUN_KEY.to_owned(), run);
-            meta.insert("corpus".to_owned(), self.corpus.fingerprint().to_string().into());
-            meta.insert("step".to_owned(), self.trainer.step_count().into());
-        }
+    /// Seconds of the run: those of this process, and the steps of earlier ones.
+    fn clock(&self) -> f64 {
+        self.earlier_seconds + self.begun.elapsed().as_secs_f64()
     }
 
     fn tokens(&self) -> u64 {
-        let chunk = self.config.batch.saturating_mul(self.config.seq) as u64;
-        self.trainer.step_count().saturating_mul(chunk)
+        self.trainer.step_count().saturating_mul(self.config.tokens_per_step())
     }
 
     fn notice(&self, text: String) -> Event {
@@ -525,4 +448,15 @@ impl Run {
             observer.event(&self.notice(text));
         }
     }
+}
+
+/// Settles how many steps a run of so many minutes has, from what a step takes and the seconds that are gone already;
+/// where `steps` are given the smaller number. Without minutes nothing changes.
+fn count_out(config: &mut Config, trainer: &mut Trainer, step_seconds: f64, gone: f64) {
+    let Some(minutes) = config.minutes else { return };
+    let left = (minutes * SECONDS_PER_MINUTE - gone).max(0.0) * STEPS_SHARE;
+    let fit = trainer.step_count().saturating_add((left / step_seconds.max(f64::MIN_POSITIVE)) as u64).max(1);
+    let steps = config.steps.map_or(fit, |steps| steps.min(fit));
+    config.steps = Some(steps);
+    trainer.set_steps(steps);
 }

@@ -8,17 +8,27 @@ use crate::clip::{self, Norm};
 use crate::config::Config;
 use crate::error::TrainError;
 use crate::eval::{self, Evaluation};
+use crate::groups::Groups;
 use crate::loss;
 use crate::model::{CharModel, field, layout};
 use crate::optim::Optimizer;
 use crate::sample::{self, SampleOptions};
 use crate::schedule::learning_rate;
-use gatemill_cell::{Chunk, LayerState, Network, NetworkOptions, WeightGrads};
+use gatemill_cell::{Chunk, LayerState, Network, NetworkOptions, OutOfMemory, WeightGrads};
 use gatemill_corpus::{Corpus, Fetcher, Lanes, Split};
 use gatemill_crew::Crew;
 use gatemill_kernels::{Dropout, Kernels};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::Instant;
+
+/// A rehearsal runs this part of a chunk's steps.
+const REHEARSED_PART: usize = 8;
+
+/// A symbol on its way into a record: a JSON value, and its digits in three copies. Generous, as is the next.
+const SYMBOL_TEXT_BYTES: usize = 64;
+/// The rest of a record, and names and shapes.
+const RECORD_BYTES: usize = 1 << 20;
 
 /// Where a run stands: all that a step depends on beside weights, moments and states.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,15 +96,16 @@ pub struct Trainer {
     grads: WeightGrads,
     optimizer: Optimizer,
     norm: Norm,
+    groups: Groups,
     corpus: Arc<Corpus>,
     fetcher: Fetcher,
     crew: Arc<Crew>,
     kernels: Kernels,
     progress: Progress,
     chunks_per_epoch: u64,
-    /// `[B]`: losses of the chunk by lane.
+    /// `[N*B]`: losses of the chunk by lane.
     lane_nats: Vec<f64>,
-    /// `[S]`: losses of the chunk by shard.
+    /// `[N*S]`: losses of the chunk by shard.
     shard_nats: Vec<f64>,
 }
 
@@ -137,7 +148,7 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         let config = &model.config;
         let (steps, lanes) = (config.seq, config.batch);
-        let reader = Lanes::new(&corpus, Split::Train, lanes, steps)?;
+        let reader = Lanes::new(&corpus, Split::Train, config.lanes(), steps)?;
         let chunks_per_epoch = reader.chunks(steps);
         let fetcher = Fetcher::new(reader, steps, progress.chunk);
         let options = NetworkOptions {
@@ -151,11 +162,12 @@ impl Trainer {
         let network = Network::new(model.params.layout(), options)?;
         let len = model.params.layout().params();
         Ok(Self {
-            grads: network.weight_grads(config.shards)?,
+            grads: network.grouped_weight_grads(config.shards, config.accumulate)?,
             optimizer: Optimizer::new(config, len)?,
             norm: Norm::new(len),
-            lane_nats: vec![0.0; lanes],
-            shard_nats: vec![0.0; config.shards],
+            groups: Groups::new(config.accumulate, &network),
+            lane_nats: vec![0.0; config.lanes()],
+            shard_nats: vec![0.0; config.accumulate * config.shards],
             network,
             corpus,
             fetcher,
@@ -170,39 +182,47 @@ impl Trainer {
     /// One chunk through the nine stages. Errors: the corpus failed or changed; the loss or gradient is not finite, and
     /// then nothing has moved.
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
-        let Self { model, network, grads, optimizer, norm, crew, kernels, progress, .. } = self;
+        let Self { model, network, grads, optimizer, norm, groups, crew, kernels, progress, .. } = self;
         let config = &model.config;
 
         // Bytes -> tokens -> lanes: fetched while the chunk before was computed.
         let symbols = self.fetcher.next()?;
         let counted = symbols.targets.iter().filter(|&&t| (t as usize) < model.vocab.len()).count();
-        let dropout = (config.dropout > 0.0)
-            .then(|| Dropout::new(config.dropout, config.seed, progress.step * config.seq as u64, 0));
-        let chunk = Chunk {
-            steps: config.seq,
-            ids: &symbols.inputs,
-            targets: &symbols.targets,
-            scale: (1.0 / counted.max(1) as f64) as f32,
-            dropout,
-        };
-
-        // Forward, readout and loss.
-        network.forward(crew, kernels, &model.params, &chunk);
+        let scale = (1.0 / counted.max(1) as f64) as f32;
         self.lane_nats.fill(0.0);
-        loss::by_lane(network.nats(config.seq), &mut self.lane_nats);
+        for g in groups.each() {
+            let lanes = groups.lanes_of(g);
+            let dropout = (config.dropout > 0.0).then(|| {
+                Dropout::new(config.dropout, config.seed, progress.step * config.seq as u64, lanes.start as u64)
+            });
+            groups.enter(g, network);
+            if config.no_carry {
+                network.clear_state();
+            }
+            let (ids, targets) = groups.symbols(g, symbols);
+            let chunk = Chunk { steps: config.seq, ids, targets, scale, dropout };
+
+            // Forward, readout and loss.
+            network.forward(crew, kernels, &model.params, &chunk);
+            loss::by_lane(network.nats(config.seq), &mut self.lane_nats[lanes]);
+
+            // Backward, then weight gradients over all tokens.
+            network.backward(crew, kernels, &model.params, &chunk);
+            grads.compute_group(crew, kernels, network, ids, g);
+            groups.leave(g, network, config.seq);
+        }
+        grads.reduce(crew, kernels);
         for (s, sum) in self.shard_nats.iter_mut().enumerate() {
-            *sum = self.lane_nats[grads.lanes_of(s)].iter().fold(0.0, |a, b| a + b);
+            let (group, shard) = (groups.lanes_of(s / config.shards), grads.lanes_of(s % config.shards));
+            *sum = self.lane_nats[group][shard].iter().fold(0.0, |a, b| a + b);
         }
         let nats = loss::tree(&mut self.shard_nats);
 
-        // Backward, then weight gradients over all tokens.
-        network.backward(crew, kernels, &model.params, &chunk);
-        grads.compute(crew, kernels, network, chunk.ids);
-
         // Norm, and the check that nothing is amiss before anything moves.
-        let diverged = |what| TrainError::Diverged { step: progress.step + 1, what };
+        let usable = nats.is_finite();
+        let diverged = |what| TrainError::Diverged { step: progress.step + 1, what, usable };
         let grad_norm = norm.of(crew, kernels, grads.sum()).map_err(|at| diverged(model.params.tensor_at(at)))?;
-        if !nats.is_finite() {
+        if !usable {
             return Err(diverged("the loss".into()));
         }
 
@@ -211,11 +231,11 @@ impl Trainer {
         let clip = clip::factor(config.clip_norm, grad_norm);
         optimizer.update((crew, kernels), &mut model.params, grads.sum(), (progress.step + 1, lr, clip));
         model.params.derive(crew, kernels);
-        network.carry(config.seq);
+        groups.carry(network, config.seq);
 
         progress.step += 1;
         progress.chunk += 1;
-        progress.tokens += (config.seq * config.batch) as u64;
+        progress.tokens += config.tokens_per_step();
         progress.epoch_nats += nats;
         progress.epoch_tokens += counted as u64;
         let mut report = StepReport {
@@ -232,11 +252,59 @@ impl Trainer {
             report.epoch_end = Some(EpochEnd { epoch: report.epoch, train_nats });
             *progress =
                 Progress { epochs: report.epoch, chunk: 0, epoch_nats: 0.0, epoch_tokens: 0, ..progress.clone() };
-            network.clear_state();
+            groups.clear(network);
         }
         Ok(report)
     }
 
+    /// Seconds that a step will take, by a trial of a part of one; nothing that a step depends on is touched.
+    ///
+    /// Errors: the corpus fails.
+    pub fn rehearse(&mut self) -> Result<f64, TrainError> {
+        let Self { model, network, grads, norm, corpus, crew, kernels, .. } = self;
+        let config = &model.config;
+        let (batch, most) = (config.batch, config.seq);
+        let (mut ids, mut targets) = (vec![0; most * batch], vec![0; most * batch]);
+        let part = most.div_ceil(REHEARSED_PART);
+        Lanes::new(corpus, Split::Train, batch, part)?.fill(
+            0,
+            part,
+            &mut ids[..part * batch],
+            &mut targets[..part * batch],
+        )?;
+        let state = network.state();
+        let mut chunk = |steps: usize| {
+            let begun = Instant::now();
+            let chunk = Chunk { steps, ids: &ids, targets: &targets, scale: 0.0, dropout: None };
+            network.forward(crew, kernels, &model.params, &chunk);
+            network.backward(crew, kernels, &model.params, &chunk);
+            grads.compute(crew, kernels, network, &ids);
+            begun.elapsed().as_secs_f64()
+        };
+        // The first touch of weights and code is nothing to go by.
+        chunk(1);
+        let seconds = chunk(part) * most as f64 / part as f64 * config.accumulate as f64;
+        let begun = Instant::now();
+        let _ = norm.of(crew, kernels, grads.sum());
+        model.params.derive(crew, kernels);
+        let seconds = seconds + begun.elapsed().as_secs_f64();
+        network.set_state(&state);
+        Ok(seconds)
+    }
+    /// Takes a score of the validation text in, for a schedule that goes by it. Some: the learning rate after a cut.
+    pub(crate) fn observe_score(&mut self, _nats: f64) -> Option<f64> {
+        None
+    }
+    /// Settles how many steps the run has. For a run that is measured in minutes.
+    pub(crate) fn set_steps(&mut self, steps: u64) {
+        self.model.config.steps = Some(steps);
+    }
+    /// Whether every weight and moment is a finite number, as a checkpoint must be.
+    pub fn is_finite(&mut self) -> bool {
+        let finite = |x: &[f32]| x.iter().all(|x| x.is_finite());
+        let weights = self.model.params.specs().iter().all(|spec| finite(&self.model.params.get(spec)));
+        weights && self.optimizer.moments().iter().all(|(_, moment)| finite(moment))
+    }
     /// Whether all steps are made.
     pub fn is_done(&self) -> bool {
         self.progress.step >= self.total_steps()
@@ -287,17 +355,29 @@ impl Trainer {
         let memory = self.model.params.size_bytes()
             + self.network.size_bytes()
             + self.grads.size_bytes()
+            + self.groups.size_bytes()
             + self.optimizer.size_bytes();
         let (h, v) = (config.hidden as f64, self.model.vocab.len() as f64);
         let gates = gatemill_kernels::Cell::from(config.cell).gates() as f64;
         let multiplying = gates * h * h * (2 * config.layers - 1) as f64 + h * v;
-        let used = self.chunks_per_epoch * (config.seq * config.batch) as u64;
+        let used = self.chunks_per_epoch * config.tokens_per_step();
         Cost {
             parameters: self.model.parameters() as u64,
             memory_bytes: memory as u64,
             dropped_symbols: self.corpus.symbols(Split::Train).saturating_sub(used),
             flops_per_token: 6.0 * multiplying,
         }
+    }
+
+    /// Whether a checkpoint could be copied out of the trainer now: its tensors, their names, the vocabulary's text.
+    ///
+    /// Errors: no memory. An allocation that fails in the middle of the copy would end the program instead.
+    pub(crate) fn room_for_snapshot(&self) -> Result<(), TrainError> {
+        let config = &self.model.config;
+        let tensors = 4 * self.model.params.layout().params() + self.optimizer.size_bytes();
+        let states = 4 * 2 * config.layers * config.lanes() * config.hidden;
+        let bytes = tensors + states + SYMBOL_TEXT_BYTES * self.model.vocab.len() + RECORD_BYTES;
+        Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| OutOfMemory { bytes }.into())
     }
 
     /// The model alone, for `best.safetensors`.
@@ -319,8 +399,8 @@ impl Trainer {
                 });
             }
         }
-        let shape = vec![self.model.config.batch, self.model.config.hidden];
-        for (l, state) in self.network.state().into_iter().enumerate() {
+        let shape = vec![self.model.config.lanes(), self.model.config.hidden];
+        for (l, state) in self.groups.all(&self.network).into_iter().enumerate() {
             let tensor = |name: &str, data| Tensor { name: format!("state.{name}_l{l}"), shape: shape.clone(), data };
             snapshot.tensors.push(tensor("h", state.h));
             snapshot.tensors.extend(state.c.map(|c| tensor("c", c)));
@@ -347,13 +427,13 @@ impl Trainer {
                 params.import(spec, tensor(format!("{name}.{}", spec.name), spec.len())?, moment)?;
             }
         }
-        let len = self.model.config.batch * self.model.config.hidden;
+        let len = self.model.config.lanes() * self.model.config.hidden;
         let mut states = Vec::new();
         for (l, now) in self.network.state().iter().enumerate() {
             let c = if now.c.is_some() { Some(tensor(format!("state.c_l{l}"), len)?.clone()) } else { None };
             states.push(LayerState { h: tensor(format!("state.h_l{l}"), len)?.clone(), c });
         }
-        self.network.set_state(&states);
+        self.groups.set_all(&states, &mut self.network);
         Ok(())
     }
 }
@@ -366,4 +446,59 @@ fn total_steps(config: &Config, chunks_per_epoch: u64) -> u64 {
 /// anything is allocated.
 pub fn weight_bytes(config: &Config, vocab: usize) -> u64 {
     4 * layout(config, vocab).params() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gatemill_corpus::OpenOptions;
+
+    fn trainer(config: &Config, text: &str) -> Trainer {
+        let corpus = Corpus::from_bytes("text", text.as_bytes().to_vec(), &OpenOptions::default()).unwrap();
+        Trainer::new(config, Arc::new(corpus), Arc::new(Crew::new(2).unwrap()), Kernels::best()).unwrap()
+    }
+
+    #[test]
+    fn a_rehearsal_leaves_no_trace() {
+        let config = Config { layers: 2, hidden: 17, batch: 3, seq: 9, accumulate: 2, ..Config::default() };
+        let text = "it turns and it turns ".repeat(40);
+        let hash_after = |rehearsed: &[u64]| {
+            let mut trainer = trainer(&config, &text);
+            for step in 0..6 {
+                if rehearsed.contains(&step) {
+                    assert!(trainer.rehearse().unwrap() > 0.0);
+                }
+                trainer.step().unwrap();
+            }
+            trainer.weights_sha256()
+        };
+        assert_eq!(hash_after(&[0, 3, 4]), hash_after(&[]));
+    }
+
+    /// N01: the loss is finite, the gradient is not. Nothing has moved, so this state is worth saving.
+    #[test]
+    fn fault_n01_a_gradient_that_overflows_leaves_all_as_it_was() {
+        let config =
+            Config { cell: crate::CellKind::Rnn, layers: 1, hidden: 16, batch: 1, seq: 1, ..Config::default() };
+        let mut trainer = trainer(&config, &"ab".repeat(40));
+        let params = &mut trainer.model.params;
+        for (name, value) in [("rnn.weight_ih_l0", 1e-3), ("rnn.weight_hh_l0", 1e-3)] {
+            let len = params.specs().iter().find(|spec| spec.name == name).unwrap().len();
+            params.set(name, &vec![value; len]).unwrap();
+        }
+        // `a` is certain where `b` comes: the readout's gradient to h is -6e38.
+        params.set("head.weight", &[[3e38; 16], [-3e38; 16]].concat()).unwrap();
+        params.set("rnn.bias_ih_l0", &[1e-3; 16]).unwrap();
+        params.set("rnn.bias_hh_l0", &[0.0; 16]).unwrap();
+        params.derive(&trainer.crew, &trainer.kernels);
+        let before = trainer.weights_sha256();
+        match trainer.step() {
+            Err(TrainError::Diverged { step: 1, what, usable: true }) => assert!(what.starts_with("rnn."), "{what}"),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(trainer.weights_sha256(), before);
+        assert!(trainer.is_finite() && trainer.step_count() == 0);
+        let state = trainer.snapshot();
+        assert!(state.tensor("state.h_l0").unwrap().data.iter().all(|&h| h == 0.0), "the state has not moved");
+    }
 }

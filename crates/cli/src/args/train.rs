@@ -250,6 +250,7 @@ impl TrainArgs {
         settings.save_every = self.save_every.or(settings.save_every);
         settings.sample_every = self.sample_every.or(settings.sample_every);
         settings.keep = self.keep.unwrap_or(settings.keep);
+        settings.strict_corpus |= self.strict_corpus;
     }
 }
 

@@ -8,6 +8,8 @@
 mod place; // a folder to run in, and what came of it
 
 mod bits; // the same weights on every way
+mod ends; // steps, minutes, patience
+mod flags; // every flag of `train`
 mod kill; // signals, sudden ends
 mod session; // train, sample, evaluate
 

@@ -2,11 +2,12 @@
 //!
 //! | flag | on resume |
 //! |---|---|
-//! | `--threads --io --keep --eval-every --save-every --sample-every`, a moved FILE | free: no bit depends on them |
-//! | `--lr --beta1 --beta2 --eps --schedule --warmup --min-lr --clip-norm --dropout --seed --epochs --steps --shards --eval-tokens`, the portable tier against another | only with `--override`, and recorded |
-//! | `--cell --layers --hidden --batch --seq --vocab --optimizer --init --forget-bias --val-frac` | never: the weights, moments and lanes were made with them |
+//! | `--threads --io --keep --eval-every --save-every --sample-every --patience --strict-corpus`, a moved FILE | free: no bit depends on them |
+//! | what moves the weights to come: `--lr` and all that shapes it, the optimiser's numbers, clipping, `--dropout --no-carry --seed --epochs --steps --minutes --shards --eval-tokens`; the portable tier against another | only with `--override`, and recorded |
+//! | `--cell --layers --hidden --embed --tied --batch --accumulate --seq --vocab --lossy --document-separator --optimizer --init --init-scale --forget-bias --val-frac --test-frac` | never: the weights, moments and lanes were made with them |
 //!
-//! `--epochs` and `--steps` are free where the schedule is constant: then they move no learning rate.
+//! `--epochs`, `--steps` and `--minutes` are free where the learning rate does not depend on the run's length (no cosine,
+//! no warm-up). `--eval-every` is not where the learning rate depends on the scores (plateau).
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,8 +25,27 @@ use crate::storage::Storage;
 use crate::trainer::Trainer;
 
 /// Flags that weights, moments or lanes were made with.
-const FIXED: [&str; 10] =
-    ["cell", "layers", "hidden", "batch", "seq", "vocab", "optimizer", "init", "forget-bias", "val-frac"];
+const FIXED: [&str; 17] = [
+    "cell",
+    "layers",
+    "hidden",
+    "embed",
+    "tied",
+    "batch",
+    "accumulate",
+    "seq",
+    "vocab",
+    "lossy",
+    "document-separator",
+    "optimizer",
+    "init",
+    "init-scale",
+    "forget-bias",
+    "val-frac",
+    "test-frac",
+];
+/// Flags that say how long a run is.
+const LENGTH: [&str; 3] = ["epochs", "steps", "minutes"];
 
 /// A flag whose value differs from the checkpoint's.
 #[derive(Debug, Clone, PartialEq)]
@@ -142,20 +162,32 @@ impl Resumed {
         &self.loaded.snapshot
     }
 
-    /// The changes that `config` on the tier `isa` means, all of which an override allows.
+    /// The changes that `config` and `settings` on the tier `isa` mean, all of which an override allows.
     ///
     /// Errors: [`RunError::Fixed`] for flags that cannot change, [`RunError::NeedsOverride`] without `allowed`.
-    pub fn changes(&self, config: &Config, isa: &str, allowed: bool) -> Result<Vec<Change>, RunError> {
+    pub fn changes(
+        &self,
+        config: &Config,
+        settings: &Settings,
+        isa: &str,
+        allowed: bool,
+    ) -> Result<Vec<Change>, RunError> {
         let mut all = changes(&self.config, config);
+        let change = |flag: &str, from: Value, to: Value| Change { flag: flag.to_owned(), from, to };
         if self.isa != isa && (self.isa == "portable" || isa == "portable") {
-            all.push(Change { flag: "isa".to_owned(), from: self.isa.clone().into(), to: isa.into() });
+            all.push(change("isa", self.isa.clone().into(), isa.into()));
+        }
+        let (was, is) = (self.origin.settings.eval_every, settings.eval_every);
+        if config.schedule == ScheduleKind::Plateau && was != is {
+            all.push(change("eval-every", was.into(), is.into()));
         }
         let (fixed, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|change| FIXED.contains(&change.flag.as_str()));
         if !fixed.is_empty() {
             return Err(RunError::Fixed { changes: fixed });
         }
-        let constant = config.schedule == ScheduleKind::Constant && self.config.schedule == ScheduleKind::Constant;
-        let free = |change: &Change| constant && ["epochs", "steps"].contains(&change.flag.as_str());
+        let any_length = |c: &Config| c.schedule != ScheduleKind::Cosine && c.warmup.unwrap_or(0) == 0;
+        let any_length = any_length(config) && any_length(&self.config);
+        let free = |change: &Change| change.flag == "patience" || any_length && LENGTH.contains(&change.flag.as_str());
         let heavy: Vec<_> = rest.iter().filter(|change| !free(change)).cloned().collect();
         if !heavy.is_empty() && !allowed {
             return Err(RunError::NeedsOverride { changes: heavy });
@@ -170,20 +202,31 @@ impl Run {
     /// `setup` has the effective configuration and the text opened with the model's vocabulary. The log and the samples
     /// are cut back to the checkpoint. Errors: see [`Resumed::changes`] and [`Origin::check`].
     pub fn resume(resumed: Resumed, setup: Setup, allow_override: bool) -> Result<Self, RunError> {
-        let changes = resumed.changes(&setup.config, setup.kernels.name(), allow_override)?;
+        let changes = resumed.changes(&setup.config, &setup.settings, setup.kernels.name(), allow_override)?;
         resumed.origin.check(&setup.settings.source, &setup.corpus.fingerprint().to_string())?;
-        let Resumed { loaded, folder, state, isa: _, config: _, origin: _ } = resumed;
+        let Resumed { loaded, folder, mut state, isa: _, config: _, origin: _ } = resumed;
+        let mut setup = setup;
         let (corpus, crew, kernels) = (Arc::clone(&setup.corpus), Arc::clone(&setup.crew), setup.kernels);
-        let trainer = setup
+        let mut trainer = setup
             .crew
             .install(|| Trainer::resume(&setup.config, &loaded.snapshot, corpus, Arc::clone(&crew), kernels))?;
         let step = trainer.step_count();
         let cut = folder::cut_back(setup.storage.as_ref(), folder.path(), step, state.due.is_some())
             .map_err(|(path, source)| RunError::Io { doing: "cut back", path, source })?;
 
-        let mut run = Run::assemble(setup, trainer, folder, state)?;
+        let step_seconds = setup.crew.install(|| trainer.rehearse())?;
+        let (seconds, epoch_seconds) = seconds_so_far(&cut.events, setup.config.tokens_per_step() as f64);
+        // A run that had come to its end goes on where another end was asked for.
+        let asks = |flags: &[&str]| changes.iter().any(|change| flags.contains(&change.flag.as_str()));
+        if asks(&LENGTH) || asks(&["patience"]) {
+            (state.ended, state.stale) = (None, 0);
+        }
+        if asks(&["minutes"]) {
+            super::count_out(&mut setup.config, &mut trainer, step_seconds, seconds);
+        }
+        let mut run = Run::assemble(setup, (trainer, step_seconds), folder, state)?;
         run.saved_step = Some(step);
-        (run.seconds, run.epoch_seconds) = seconds_so_far(&cut.events, run.tokens_of_step());
+        (run.seconds, run.epoch_seconds, run.earlier_seconds) = (seconds, epoch_seconds, seconds);
         for notice in &loaded.notices {
             run.opening.push(run.notice(notice.to_string()));
         }
@@ -195,10 +238,6 @@ impl Run {
             run.opening.push(Event::Override(events::Override { step, flag, from, to }));
         }
         Ok(run)
-    }
-
-    fn tokens_of_step(&self) -> f64 {
-        self.config.batch.saturating_mul(self.config.seq) as f64
     }
 }
 

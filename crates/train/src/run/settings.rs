@@ -44,6 +44,9 @@ pub struct Settings {
     /// `--keep`: how many checkpoints stay.
     #[serde(with = "keep_text")]
     pub keep: Keep,
+    /// `--strict-corpus`: a text that changes while it is in use ends the run, after a checkpoint.
+    #[serde(default)]
+    pub strict_corpus: bool,
     /// What is read.
     #[serde(rename = "corpus")]
     pub source: Source,
@@ -52,7 +55,14 @@ pub struct Settings {
 impl Settings {
     /// The defaults for a source.
     pub fn new(source: Source) -> Self {
-        Self { eval_every: None, save_every: None, sample_every: None, keep: Keep::default(), source }
+        Self {
+            eval_every: None,
+            save_every: None,
+            sample_every: None,
+            keep: Keep::default(),
+            strict_corpus: false,
+            source,
+        }
     }
 }
 
