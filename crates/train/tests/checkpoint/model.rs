@@ -1,10 +1,10 @@
 //! A sound file that is not the model it says it is: every mismatch is told, all in one error.
 
-use gatemill_corpus::{Vocab, VocabKind};
+use gatemill_corpus::{Corpus, OpenOptions, Vocab, VocabKind};
 use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
 use gatemill_train::checkpoint::Snapshot;
-use gatemill_train::{CellKind, CharModel, Config, ErrorKind};
+use gatemill_train::{CellKind, CharModel, Config, ErrorKind, Generator, SampleOptions};
 use serde_json::json;
 
 use crate::scenario::tensor;
@@ -98,5 +98,24 @@ fn fault_M11_a_vocabulary_that_is_none_or_another_is_refused() {
     ] {
         let text = with(vocab.clone());
         assert!(text.contains(words), "{vocab}: {text}");
+    }
+}
+
+#[test]
+fn fault_M09_huge_finite_weights_make_no_nan() {
+    let (crew, kernels) = tools();
+    let text = Corpus::from_bytes("text", b"abcacbbac".repeat(30), &OpenOptions::default()).unwrap();
+    for cell in [CellKind::Rnn, CellKind::Lstm, CellKind::Gru] {
+        let mut huge = whole(cell);
+        for weight in huge.tensors.iter_mut().flat_map(|tensor| &mut tensor.data) {
+            *weight = 1e30_f32.copysign(*weight);
+        }
+        let model = CharModel::load(&huge, &crew, &kernels).unwrap();
+        let score = model.evaluate_file(&text, &crew, &kernels).unwrap().unwrap();
+        // Certain of itself, and wrong: so many nats, and a number all the same.
+        assert!(score.nats.is_finite() && score.nats > 1e25, "{cell:?}: {score:?}");
+        let options = SampleOptions { length: 50, ..SampleOptions::default() };
+        let written: Vec<u32> = Generator::new(&model, &options, &crew, &kernels).unwrap().collect();
+        assert!(written.len() == 50 && written.iter().all(|&id| id < 3), "{cell:?}: {written:?}");
     }
 }
