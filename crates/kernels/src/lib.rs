@@ -8,7 +8,7 @@
 //! | input gradient | `[dx_t, dh_{t-1}] = dA [W_ih, W_hh]` | `op/input_grad.rs` |
 //! | weight gradients | `dW = sum over tokens a^T dA`, symbol rows, biases | `op/weight_grad.rs` |
 //! | norms, shards | fixed blocks, fixed tree | `op/sum.rs` |
-//! | update | Adam, SGD; start rows and transposed weights after it | `op/update.rs`, `op/derive.rs` |
+//! | update | Adam, AdamW, RMSprop, Adagrad, SGD; start rows and transposed weights after it | `op/update.rs`, `op/derive.rs` |
 //! | tanh, sigmoid, exp | bounds in `doc/numerics.md` | `math/` |
 //!
 //! Letters: T time steps, B lanes, I inputs, H hidden units, G gates, L layers, V vocabulary, S shards.
@@ -35,7 +35,7 @@ pub use buffer::{Buffer, OutOfMemory};
 pub use isa::{Isa, IsaError};
 pub use op::gates::Dropout;
 pub use op::sum::NORM_BLOCK;
-pub use op::update::Adam;
+pub use op::update::{Adam, Gradient, Momentum, RootSquare};
 pub use pack::{Cell, HeadLayout, LANES, LayerLayout, LayerShape, Layout, Panels, Weights};
 pub use random::{Purpose, philox, uniform};
 pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, Pass, ReadoutOp, WeightTile};

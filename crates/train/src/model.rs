@@ -42,7 +42,7 @@ impl CharModel {
     pub fn new(config: &Config, vocab: &Vocab, crew: &Crew, kernels: &Kernels) -> Result<Self, TrainError> {
         config.validate()?;
         let mut params = Params::zeroed(Arc::new(layout(config, vocab.len())))?;
-        initialise(config, &mut params)?;
+        initialise(config, &mut params, crew)?;
         params.derive(crew, kernels);
         Ok(Self { config: config.clone(), vocab: vocab.clone(), params })
     }

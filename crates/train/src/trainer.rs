@@ -13,7 +13,7 @@ use crate::loss;
 use crate::model::{CharModel, field, layout};
 use crate::optim::Optimizer;
 use crate::sample::{self, SampleOptions};
-use crate::schedule::learning_rate;
+use crate::schedule::{Moment, Plateau, learning_rate};
 use gatemill_cell::{Chunk, LayerState, Network, NetworkOptions, WeightGrads};
 use gatemill_corpus::{Corpus, Fetcher, Lanes, Split};
 use gatemill_crew::Crew;
@@ -222,7 +222,9 @@ impl Trainer {
         }
 
         // Update; what is derived from the weights; the state moves on.
-        let lr = learning_rate(config, progress.step, total_steps(config, self.chunks_per_epoch));
+        let total = total_steps(config, self.chunks_per_epoch);
+        let at = Moment { step: progress.step, total, epochs: progress.epochs, plateau: &Plateau::default() };
+        let lr = learning_rate(config, &at);
         let clip = clip::factor(config.clip_norm, grad_norm);
         optimizer.update((crew, kernels), &mut model.params, grads.sum(), (progress.step + 1, lr, clip));
         model.params.derive(crew, kernels);

@@ -14,7 +14,7 @@
 //! | [`stack`] | L layers x T steps x B lanes, forward, and backward through time |
 //! | [`loss`] | readout, softmax, mean cross-entropy, and their gradients |
 //! | [`char_model`] | ids -> stack -> readout -> loss, with every gradient |
-//! | [`optim`] | global norm, clipping, Adam, SGD |
+//! | [`optim`] | global norm, clipping, weight decay, Adam, RMSprop, Adagrad, SGD |
 //! | [`random`], [`case`] | test data from integers alone: the same on every machine |
 //! | [`difference`], [`compare`], [`ulp`] | central differences; the worst element; distance in units in the last place |
 //!

@@ -4,7 +4,7 @@
 use crate::Named;
 use gatemill_cell::{Chunk, Network, NetworkOptions, Params, WeightGrads};
 use gatemill_crew::{Crew, Split};
-use gatemill_kernels::{Adam, Buffer, Cell, Dropout, Kernels, LANES, LayerShape, Layout, NORM_BLOCK};
+use gatemill_kernels::{Adam, Buffer, Cell, Dropout, Gradient, Kernels, LANES, LayerShape, Layout, NORM_BLOCK};
 use std::sync::Arc;
 
 /// A character model and how it is trained.
@@ -117,18 +117,10 @@ impl Learner {
         }
         let norm = self.blocks.iter().sum::<f64>().sqrt();
         self.step += 1;
-        let (beta1, beta2, step) = (0.9, 0.999, f64::from(self.step));
-        let adam = Adam {
-            clip: (clip / norm).min(1.0) as f32,
-            one_minus_beta1: (1.0 - beta1) as f32,
-            beta2: beta2 as f32,
-            one_minus_beta2: (1.0 - beta2) as f32,
-            step_size: (lr / (1.0 - libm::pow(beta1, step))) as f32,
-            inv_sqrt_bias2: (1.0 / (1.0 - libm::pow(beta2, step)).sqrt()) as f32,
-            eps: 1e-8,
-        };
+        let gradient = Gradient::scaled((clip / norm).min(1.0) as f32);
+        let adam = Adam::new(u64::from(self.step), lr, [0.9, 0.999], 1e-8);
         crew.pieces([self.params.masters_mut(), &mut self.m, &mut self.v], LANES, 1 << 14, |first, [w, m, v]| {
-            kernels.adam(&adam, w, &grad[first..first + w.len()], m, v);
+            kernels.adam(&gradient, &adam, w, &grad[first..first + w.len()], m, v);
         });
         self.params.derive(crew, kernels);
         self.network.carry(steps);

@@ -12,6 +12,6 @@ pub(crate) mod weight_grad; // one tile over all tokens; symbol rows; biases
 
 pub(crate) mod sum; // fixed-order sums: norms, shards
 
-pub(crate) mod update; // Adam, SGD
+pub(crate) mod update; // the optimisers
 
 pub(crate) mod derive; // start rows, transposed weights
