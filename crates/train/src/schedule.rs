@@ -11,7 +11,7 @@
 //! | plateau | `lr d^c`, c counted by [`Plateau`] | 0.5 |
 //!
 //! No rate is below `min_lr`. In the first `warmup` steps (not given: 100 with cosine, else none; at most half of the run)
-//! the rate is multiplied by `(s + 1) / warmup`, and then alone it may be below. A pure function of [`Moment`]: nothing
+//! the rate is multiplied by `(s + 1) / warmup`, and then alone it may be below. A pure function of [`Standing`]: nothing
 //! else to save or lose.
 
 use crate::config::{Config, ScheduleKind};
@@ -22,7 +22,7 @@ const COSINE_WARMUP: u64 = 100;
 
 /// All of a run that its learning rate depends on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Moment<'a> {
+pub(crate) struct Standing<'a> {
     /// Steps made.
     pub(crate) step: u64,
     /// Steps of the whole run.
@@ -34,7 +34,7 @@ pub(crate) struct Moment<'a> {
 }
 
 /// The learning rate of the step that comes next at this moment.
-pub(crate) fn learning_rate(config: &Config, at: &Moment<'_>) -> f64 {
+pub(crate) fn learning_rate(config: &Config, at: &Standing<'_>) -> f64 {
     let default = match config.schedule {
         ScheduleKind::Cosine => COSINE_WARMUP,
         _ => 0,
@@ -76,7 +76,6 @@ pub(crate) struct Plateau {
     pub(crate) cuts: u64,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the trainer has no evaluations to tell of yet"))]
 impl Plateau {
     /// Takes note of an evaluation. NaN and infinity are not better than anything.
     pub(crate) fn observe(&mut self, patience: u64, nats: f64) {
@@ -100,11 +99,11 @@ mod tests {
     const FLAT: Plateau = Plateau { best: None, waited: 0, cuts: 0 };
 
     fn at_step(config: &Config, step: u64, total: u64) -> f64 {
-        learning_rate(config, &Moment { step, total, epochs: 0, plateau: &FLAT })
+        learning_rate(config, &Standing { step, total, epochs: 0, plateau: &FLAT })
     }
 
     fn after_epochs(config: &Config, epochs: u64) -> f64 {
-        learning_rate(config, &Moment { step: 10 * epochs, total: 1000, epochs, plateau: &FLAT })
+        learning_rate(config, &Standing { step: 10 * epochs, total: 1000, epochs, plateau: &FLAT })
     }
 
     fn near(a: f64, b: f64) -> bool {
@@ -162,7 +161,7 @@ mod tests {
     fn plateau_falls_with_each_cut() {
         let c = Config { schedule: ScheduleKind::Plateau, ..Config::default() };
         let rate = |cuts| {
-            learning_rate(&c, &Moment { step: 9, total: 10, epochs: 3, plateau: &Plateau { cuts, ..FLAT } }) / c.lr
+            learning_rate(&c, &Standing { step: 9, total: 10, epochs: 3, plateau: &Plateau { cuts, ..FLAT } }) / c.lr
         };
         assert_eq!([0, 1, 2].map(rate), [1.0, 0.5, 0.25]);
     }
@@ -172,7 +171,7 @@ mod tests {
         for schedule in [ScheduleKind::Exponential, ScheduleKind::Step, ScheduleKind::Plateau, ScheduleKind::Cosine] {
             let c = Config { schedule, min_lr: 0.0015, ..Config::default() };
             let plateau = Plateau { cuts: 5000, ..FLAT };
-            let late = Moment { step: 1_000_000, total: 1_000_000, epochs: 100_000, plateau: &plateau };
+            let late = Standing { step: 1_000_000, total: 1_000_000, epochs: 100_000, plateau: &plateau };
             assert_eq!(learning_rate(&c, &late), 0.0015, "{schedule:?}");
             let c = Config { min_lr: 0.0, ..c };
             assert!(learning_rate(&c, &late) < 1e-20, "{schedule:?}");
@@ -183,7 +182,7 @@ mod tests {
     #[test]
     fn the_warm_up_multiplies_every_schedule() {
         let c = Config { schedule: ScheduleKind::Step, lr_decay_every: 1, warmup: Some(8), ..Config::default() };
-        let rate = |step, epochs| learning_rate(&c, &Moment { step, total: 100, epochs, plateau: &FLAT }) / c.lr;
+        let rate = |step, epochs| learning_rate(&c, &Standing { step, total: 100, epochs, plateau: &FLAT }) / c.lr;
         assert!(near(rate(0, 0), 1.0 / 8.0) && near(rate(4, 1), 0.5 * 5.0 / 8.0) && near(rate(8, 2), 0.25));
     }
 

@@ -5,7 +5,7 @@
 
 use crate::checkpoint::{Snapshot, Tensor};
 use crate::clip::{self, Norm};
-use crate::config::Config;
+use crate::config::{Config, ScheduleKind};
 use crate::error::TrainError;
 use crate::eval::{self, Evaluation};
 use crate::groups::Groups;
@@ -13,7 +13,7 @@ use crate::loss;
 use crate::model::{CharModel, field, layout};
 use crate::optim::Optimizer;
 use crate::sample::{self, SampleOptions};
-use crate::schedule::{Moment, Plateau, learning_rate};
+use crate::schedule::{Plateau, Standing, learning_rate};
 use gatemill_cell::{Chunk, LayerState, Network, NetworkOptions, WeightGrads};
 use gatemill_corpus::{Corpus, Fetcher, Lanes, Split};
 use gatemill_crew::Crew;
@@ -26,7 +26,7 @@ use std::time::Instant;
 const REHEARSED_PART: usize = 8;
 
 /// Where a run stands: all that a step depends on beside weights, moments and states.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Progress {
     /// Updates made.
@@ -40,6 +40,16 @@ pub(crate) struct Progress {
     /// Nats and counted tokens of the current epoch.
     pub(crate) epoch_nats: f64,
     pub(crate) epoch_tokens: u64,
+    /// What the scores have done to the learning rate.
+    #[serde(default)]
+    pub(crate) plateau: Plateau,
+}
+
+impl Progress {
+    /// What the learning rate of a run of `total` steps goes by.
+    fn standing(&self, total: u64) -> Standing<'_> {
+        Standing { step: self.step, total, epochs: self.epochs, plateau: &self.plateau }
+    }
 }
 
 /// What one step did.
@@ -109,8 +119,7 @@ impl Trainer {
     pub fn new(config: &Config, corpus: Arc<Corpus>, crew: Arc<Crew>, kernels: Kernels) -> Result<Self, TrainError> {
         config.validate()?;
         let model = CharModel::new(config, corpus.vocab(), &crew, &kernels)?;
-        let start = Progress { step: 0, epochs: 0, chunk: 0, tokens: 0, epoch_nats: 0.0, epoch_tokens: 0 };
-        Self::assemble(model, start, corpus, crew, kernels)
+        Self::assemble(model, Progress::default(), corpus, crew, kernels)
     }
 
     /// A run as its checkpoint left it, with the same bits from here on. `config` is the effective configuration; shapes
@@ -223,8 +232,7 @@ impl Trainer {
 
         // Update; what is derived from the weights; the state moves on.
         let total = total_steps(config, self.chunks_per_epoch);
-        let at = Moment { step: progress.step, total, epochs: progress.epochs, plateau: &Plateau::default() };
-        let lr = learning_rate(config, &at);
+        let lr = learning_rate(config, &progress.standing(total));
         let clip = clip::factor(config.clip_norm, grad_norm);
         optimizer.update((crew, kernels), &mut model.params, grads.sum(), (progress.step + 1, lr, clip));
         model.params.derive(crew, kernels);
@@ -289,8 +297,14 @@ impl Trainer {
         Ok(seconds)
     }
     /// Takes a score of the validation text in, for a schedule that goes by it. Some: the learning rate after a cut.
-    pub(crate) fn observe_score(&mut self, _nats: f64) -> Option<f64> {
-        None
+    pub(crate) fn observe_score(&mut self, nats: f64) -> Option<f64> {
+        let (config, total, progress) = (&self.model.config, self.total_steps(), &mut self.progress);
+        if config.schedule != ScheduleKind::Plateau {
+            return None;
+        }
+        let cuts = progress.plateau.cuts;
+        progress.plateau.observe(config.lr_patience, nats);
+        (progress.plateau.cuts > cuts).then(|| learning_rate(config, &progress.standing(total)))
     }
     /// Settles how many steps the run has. For a run that is measured in minutes.
     pub(crate) fn set_steps(&mut self, steps: u64) {
@@ -464,7 +478,8 @@ mod tests {
     /// N01: the loss is finite, the gradient is not. Nothing has moved, so this state is worth saving.
     #[test]
     fn fault_n01_a_gradient_that_overflows_leaves_all_as_it_was() {
-        let config = Config { cell: crate::CellKind::Rnn, layers: 1, hidden: 16, batch: 1, seq: 1, ..Config::default() };
+        let config =
+            Config { cell: crate::CellKind::Rnn, layers: 1, hidden: 16, batch: 1, seq: 1, ..Config::default() };
         let mut trainer = trainer(&config, &"ab".repeat(40));
         let params = &mut trainer.model.params;
         for (name, value) in [("rnn.weight_ih_l0", 1e-3), ("rnn.weight_hh_l0", 1e-3)] {

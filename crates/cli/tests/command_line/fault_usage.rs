@@ -8,8 +8,10 @@ use crate::place::{Ended, SIZES, SMALL, checkpoints, step_of, with_text};
 #[test]
 fn fault_N01_divergence_is_found_in_its_step_and_leaves_the_last_checkpoint() {
     let place = with_text();
-    let ended =
-        place.train("run", &format!("{SIZES} --epochs 2 --optimizer sgd --momentum 0 --lr 1e38 --clip-norm 0 --schedule constant"));
+    let ended = place.train(
+        "run",
+        &format!("{SIZES} --epochs 2 --optimizer sgd --momentum 0 --lr 1e38 --clip-norm 0 --schedule constant"),
+    );
     let last = ended.events("step").last().map_or(0, |step| step["step"].as_u64().expect("a step"));
     ended.fails(5, &["diverged", &format!("step {}", last + 1), "not finite"]);
     assert!(ended.events("done").is_empty());

@@ -275,7 +275,10 @@ fn where_from_and_where_to() {
     let by_file = config(place.run(&format!("{run} a --config flags.toml")));
     assert_eq!((&by_file["hidden"], &by_file["layers"]), (&19.into(), &1.into()));
     let preset = config(place.run(&format!("{run} b --preset char-rnn --config flags.toml --layers 2")));
-    assert_eq!((&preset["optimizer"], &preset["hidden"], &preset["layers"]), (&"rmsprop".into(), &19.into(), &2.into()));
+    assert_eq!(
+        (&preset["optimizer"], &preset["hidden"], &preset["layers"]),
+        (&"rmsprop".into(), &19.into(), &2.into())
+    );
 }
 
 #[test]
@@ -294,20 +297,70 @@ fn a_text_that_changes_in_use() {
 /// The flags that the tests of this file hold, and those that others do.
 const HELD: [&str; 58] = [
     // the_text, documents
-    "vocab", "lossy", "document-separator", "val-frac", "test-frac",
+    "vocab",
+    "lossy",
+    "document-separator",
+    "val-frac",
+    "test-frac",
     // the_model, initial_weights
-    "cell", "layers", "hidden", "embed", "tied", "dropout", "init", "init-scale", "forget-bias", "seed",
+    "cell",
+    "layers",
+    "hidden",
+    "embed",
+    "tied",
+    "dropout",
+    "init",
+    "init-scale",
+    "forget-bias",
+    "seed",
     // ends.rs, sizes_of_a_step
-    "epochs", "steps", "minutes", "patience", "no-carry", "batch", "seq", "accumulate", "shards", "threads", "io",
+    "epochs",
+    "steps",
+    "minutes",
+    "patience",
+    "no-carry",
+    "batch",
+    "seq",
+    "accumulate",
+    "shards",
+    "threads",
+    "io",
     // optimisers_and_their_numbers, clipping, learning_rates
-    "optimizer", "beta1", "beta2", "eps", "weight-decay", "momentum", "decay-rate", "clip-norm", "clip-value", "lr",
-    "schedule", "warmup", "min-lr", "lr-decay", "lr-decay-every", "lr-decay-after", "lr-patience",
+    "optimizer",
+    "beta1",
+    "beta2",
+    "eps",
+    "weight-decay",
+    "momentum",
+    "decay-rate",
+    "clip-norm",
+    "clip-value",
+    "lr",
+    "schedule",
+    "warmup",
+    "min-lr",
+    "lr-decay",
+    "lr-decay-every",
+    "lr-decay-after",
+    "lr-patience",
     // times_to_look_and_to_save
-    "eval-every", "eval-tokens", "sample-every", "save-every", "keep",
+    "eval-every",
+    "eval-tokens",
+    "sample-every",
+    "save-every",
+    "keep",
     // where_from_and_where_to, a_text_that_changes_in_use
-    "json", "out", "resume", "override", "strict-resume", "strict-corpus", "config", "preset",
+    "json",
+    "out",
+    "resume",
+    "override",
+    "strict-resume",
+    "strict-corpus",
+    "config",
+    "preset",
     // session.rs
-    "help", "version",
+    "help",
+    "version",
 ];
 
 #[test]
@@ -316,7 +369,8 @@ fn no_flag_goes_untested_or_unexplained() {
     let mut names = BTreeSet::new();
     let mut lines = help.lines().peekable();
     while let Some(line) = lines.next() {
-        let Some((_, flag)) = line.split_once("--").filter(|(before, _)| before.trim_end_matches(", ").len() < 9) else {
+        let Some((_, flag)) = line.split_once("--").filter(|(before, _)| before.trim_end_matches(", ").len() < 9)
+        else {
             continue;
         };
         let name = flag.split([' ', '=']).next().expect("a word");
