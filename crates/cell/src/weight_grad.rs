@@ -1,10 +1,13 @@
 //! Weight gradients: the list of tiles. Each tile is a stretch of the flat gradient with one owner; no threads here.
 //!
 //! One GEMM per matrix over all T*B tokens after the time loop: `dW_ih = sum x_t^T dA_t`, `dW_hh = sum h_{t-1}^T dA_t`,
-//! `dW_head = sum h_t^T d_logits_t`; for symbols a sum per symbol; biases as sums of dA. With S shards each has a
-//! gradient of its own, added by a fixed tree: (0+1)+(2+3), ...
+//! `dW_head = sum h_t^T d_logits_t`; for symbols a sum per symbol; biases as sums of dA. With an embedding the sums per
+//! symbol come first, and dW_ih and dE are made of them (`embedding_grad.rs`). With S shards each has a gradient of its
+//! own, added by a fixed tree: (0+1)+(2+3), ...
 
+use crate::embedding_grad::{EmbeddingGrad, EmbeddingTile};
 use crate::network::Network;
+use crate::params::Params;
 use crate::workspace::Bufs;
 use gatemill_crew::Crew;
 use gatemill_kernels::{BufId, Buffer, Cell, Kernels, LANES, Layout, OutOfMemory, Part, WeightTile};
@@ -20,6 +23,8 @@ enum Tile {
     Rows { d: WeightTile, a: BufId, column: usize, previous: bool },
     /// A row per symbol.
     Symbols { d: WeightTile },
+    /// Rows of dW_ih below an embedding, or of dE.
+    Embedding(EmbeddingTile),
     /// b_ih and b_hh of one panel.
     Biases { d: WeightTile, gru: bool },
     /// The readout's bias.
@@ -33,6 +38,8 @@ pub struct WeightGrads {
     tiles: Vec<Tile>,
     /// One per shard, `[layout.params()]` each; the first becomes the sum.
     shards: Vec<Buffer>,
+    /// Where the model has an embedding: memory that shard after shard uses.
+    embedding: Option<EmbeddingGrad>,
     lanes: usize,
 }
 
@@ -41,6 +48,10 @@ impl WeightGrads {
     pub(crate) fn new(layout: &Layout, bufs: &Bufs, lanes: usize, shards: usize) -> Result<Self, OutOfMemory> {
         assert!((1..=lanes).contains(&shards), "{shards} shards of {lanes} lanes");
         let mut list = List { borders: vec![0], tiles: Vec::new() };
+        let embedding = EmbeddingGrad::new(layout, bufs)?;
+        for (tile, floats) in embedding.iter().flat_map(EmbeddingGrad::row_tiles) {
+            list.push(Tile::Embedding(tile), floats);
+        }
         let mut x = bufs.x;
         for (layer, b) in layout.layers().iter().zip(&bufs.layers) {
             let s = layer.shape;
@@ -51,10 +62,14 @@ impl WeightGrads {
                 first_vector,
                 vectors: s.panels().width(p),
             };
-            for p in 0..s.panels().count() {
-                match x {
-                    Some(x) if !s.symbols => list.rows(d(p, 0), x, s.k_x(), false),
-                    _ => list.push(Tile::Symbols { d: d(p, 0) }, s.k_x() * d(p, 0).vectors * LANES),
+            if let Some(e) = embedding.as_ref().filter(|_| s.embedded()) {
+                e.ih_tiles().for_each(|(tile, floats)| list.push(Tile::Embedding(tile), floats));
+            } else {
+                for p in 0..s.panels().count() {
+                    match x {
+                        Some(x) if s.symbols().is_none() => list.rows(d(p, 0), x, s.k_x(), false),
+                        _ => list.push(Tile::Symbols { d: d(p, 0) }, s.k_x() * d(p, 0).vectors * LANES),
+                    }
                 }
             }
             for p in 0..s.panels().count() {
@@ -78,7 +93,7 @@ impl WeightGrads {
         }
         assert_eq!(list.borders.last(), Some(&layout.params()), "the tiles do not cover the parameters");
         let shards = (0..shards).map(|_| Buffer::zeroed(layout.params())).collect::<Result<_, _>>()?;
-        Ok(Self { borders: list.borders, tiles: list.tiles, shards, lanes })
+        Ok(Self { borders: list.borders, tiles: list.tiles, shards, embedding, lanes })
     }
 
     /// The gradient, summed over shards: `[layout.params()]`, packed.
@@ -86,9 +101,10 @@ impl WeightGrads {
         &self.shards[0]
     }
 
-    /// Bytes of all shards' gradients.
+    /// Bytes of all shards' gradients, and of what they are made of.
     pub fn size_bytes(&self) -> usize {
-        self.shards.iter().map(|s| 4 * s.len()).sum()
+        let shards: usize = self.shards.iter().map(|s| 4 * s.len()).sum();
+        shards + self.embedding.as_ref().map_or(0, EmbeddingGrad::size_bytes)
     }
 
     /// Lanes of shard `s`: even, in order.
@@ -98,20 +114,31 @@ impl WeightGrads {
     }
 
     /// Computes every tile from the gate gradients that the last backward left in `network`, over the steps of its chunk,
-    /// then adds the shards up.
-    pub fn compute(&mut self, crew: &Crew, kernels: &Kernels, network: &Network, ids: &[u32]) {
-        let ws = network.workspace();
+    /// then adds the shards up. `params` are the weights that backward read.
+    pub fn compute(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, network: &Network, ids: &[u32]) {
+        let (ws, weights) = (network.workspace(), params.weights());
         for s in 0..self.shards.len() {
             let part = Part { steps: network.backward_steps(), lanes: self.lanes_of(s) };
-            let (part, tiles) = (&part, &self.tiles);
+            if let Some(embedding) = &mut self.embedding {
+                embedding.sum_symbols(crew, kernels, ws, ids, &part);
+            }
+            let (part, tiles, embedding) = (&part, &self.tiles, self.embedding.as_ref());
             crew.tiles(&mut self.shards[s], &self.borders, |i, out| match tiles[i] {
                 Tile::Rows { d, a, column, previous } => {
                     kernels.weight_grad(ws, &d, (a, column, previous), part, out);
                 }
                 Tile::Symbols { d } => kernels.symbol_grad(ws, &d, ids, part, out),
+                Tile::Embedding(tile) => {
+                    if let Some(embedding) = embedding {
+                        embedding.compute(kernels, &weights, tile, out);
+                    }
+                }
                 Tile::HeadBias { d } => kernels.bias_grad(ws, &d, part, out),
                 Tile::Biases { d, gru } => biases(kernels, network, d, gru, part, out),
             });
+            if let Some(embedding) = &mut self.embedding {
+                embedding.add_to_readout(crew, kernels, &weights, &mut self.shards[s]);
+            }
         }
         let mut stride = 1;
         while stride < self.shards.len() {

@@ -197,7 +197,7 @@ impl Trainer {
 
         // Backward, then weight gradients over all tokens.
         network.backward(crew, kernels, &model.params, &chunk);
-        grads.compute(crew, kernels, network, chunk.ids);
+        grads.compute(crew, kernels, &model.params, network, chunk.ids);
 
         // Norm, and the check that nothing is amiss before anything moves.
         let diverged = |what| TrainError::Diverged { step: progress.step + 1, what };
