@@ -348,14 +348,7 @@ impl Layout {
     /// `embed` is E of a trained embedding below the first layer, 0 for one-hot symbols; `tied`: embedding and readout
     /// are one matrix. Panics where a size is out of range, no layer is asked for, or `tied` with E other than H (a
     /// broken contract of the caller).
-    pub fn character_model(
-        cell: Cell,
-        layers: usize,
-        hidden: usize,
-        vocab: usize,
-        embed: usize,
-        tied: bool,
-    ) -> Self {
+    pub fn character_model(cell: Cell, layers: usize, hidden: usize, vocab: usize, embed: usize, tied: bool) -> Self {
         let input = match embed {
             _ if tied => Input::Tied(vocab),
             0 => Input::Symbols(vocab),

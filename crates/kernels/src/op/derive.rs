@@ -47,7 +47,9 @@ pub(crate) unsafe fn start_rows<T: Tier>(s: &StartRows<'_>, out: &mut [f32]) {
         None => unsafe {
             for (i, row) in of_symbols.chunks_exact_mut(width).enumerate() {
                 row.copy_from_slice(&biases[..width]);
-                for (to, from) in row.chunks_exact_mut(LANES).zip(w[(s.first + i) * n * LANES..].chunks_exact(LANES).take(n)) {
+                for (to, from) in
+                    row.chunks_exact_mut(LANES).zip(w[(s.first + i) * n * LANES..].chunks_exact(LANES).take(n))
+                {
                     T::V::load(from.as_ptr()).add(T::V::load(to.as_ptr())).store(to.as_mut_ptr());
                 }
             }
