@@ -84,8 +84,7 @@ impl EmbeddingGrad {
             for p in 0..head.panels().count() {
                 for first in (0..head.k_h()).step_by(ADD_ROWS) {
                     let rows = ADD_ROWS.min(head.k_h() - first);
-                    add_borders
-                        .push(add_borders.last().copied().unwrap_or(0) + rows * head.panels().width(p) * LANES);
+                    add_borders.push(add_borders.last().copied().unwrap_or(0) + rows * head.panels().width(p) * LANES);
                     add_tiles.push((p, first));
                 }
             }
@@ -142,13 +141,7 @@ impl EmbeddingGrad {
     }
 
     /// Adds dE of one shard to the shard's gradient of the readout, where they are one matrix.
-    pub(crate) fn add_to_readout(
-        &mut self,
-        crew: &Crew,
-        kernels: &Kernels,
-        weights: &Weights<'_>,
-        shard: &mut [f32],
-    ) {
+    pub(crate) fn add_to_readout(&mut self, crew: &Crew, kernels: &Kernels, weights: &Weights<'_>, shard: &mut [f32]) {
         let Some(tied) = &mut self.tied else { return };
         let (shape, sums) = (&self.shape, &self.sums);
         crew.tiles(&mut tied.rows, &tied.row_borders, |i, out| {

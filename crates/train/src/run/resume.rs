@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `--threads --io --keep --eval-every --save-every --sample-every`, a moved FILE | free: no bit depends on them |
 //! | `--lr --beta1 --beta2 --eps --schedule --warmup --min-lr --clip-norm --dropout --seed --epochs --steps --shards --eval-tokens`, the portable tier against another | only with `--override`, and recorded |
-//! | `--cell --layers --hidden --batch --seq --vocab --optimizer --init --forget-bias --val-frac` | never: the weights, moments and lanes were made with them |
+//! | `--cell --layers --hidden --embed --tied --batch --seq --vocab --optimizer --init --forget-bias --val-frac` | never: the weights, moments and lanes were made with them |
 //!
 //! `--epochs` and `--steps` are free where the schedule is constant: then they move no learning rate.
 
@@ -24,8 +24,20 @@ use crate::storage::Storage;
 use crate::trainer::Trainer;
 
 /// Flags that weights, moments or lanes were made with.
-const FIXED: [&str; 10] =
-    ["cell", "layers", "hidden", "batch", "seq", "vocab", "optimizer", "init", "forget-bias", "val-frac"];
+const FIXED: [&str; 12] = [
+    "cell",
+    "layers",
+    "hidden",
+    "embed",
+    "tied",
+    "batch",
+    "seq",
+    "vocab",
+    "optimizer",
+    "init",
+    "forget-bias",
+    "val-frac",
+];
 
 /// A flag whose value differs from the checkpoint's.
 #[derive(Debug, Clone, PartialEq)]
