@@ -33,7 +33,7 @@ pub use gatemill_corpus::{
     Chunk as CorpusChunk, Corpus, CorpusError, Fetcher, Io, Lanes, OpenOptions, Vocab, VocabKind,
 };
 pub use gatemill_crew::{Crew, CrewError};
-pub use gatemill_kernels::{Isa, IsaError, Kernels, LayerShape, Layout};
+pub use gatemill_kernels::{Input, Isa, IsaError, Kernels, LayerShape, Layout};
 pub use gatemill_train::{
     CellKind, CharModel, Config, ConfigError, Cost, EpochEnd, ErrorKind, Evaluation, Generator, InitKind,
     OptimizerKind, SampleOptions, ScheduleKind, StepReport, TrainError, Trainer, VocabChoice, checkpoint, storage,

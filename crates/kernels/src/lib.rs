@@ -7,6 +7,7 @@
 //! | gate gradients | `dA = cell'(dh_t, dc_t, gates)`, in place | `op/gate_grad.rs` |
 //! | input gradient | `[dx_t, dh_{t-1}] = dA [W_ih, W_hh]` | `op/input_grad.rs` |
 //! | weight gradients | `dW = sum over tokens a^T dA`, symbol rows, biases | `op/weight_grad.rs` |
+//! | embedding | `dE = D W_ih`, `dW_ih = sum over symbols E^T D` from symbol rows D | `op/embedding.rs` |
 //! | norms, shards | fixed blocks, fixed tree | `op/sum.rs` |
 //! | update | Adam, AdamW, RMSprop, Adagrad, SGD; start rows and transposed weights after it | `op/update.rs`, `op/derive.rs` |
 //! | tanh, sigmoid, exp | bounds in `doc/numerics.md` | `math/` |
@@ -36,7 +37,9 @@ pub use isa::{Isa, IsaError};
 pub use op::gates::Dropout;
 pub use op::sum::NORM_BLOCK;
 pub use op::update::{Adam, Gradient, Momentum, RootSquare};
-pub use pack::{Cell, HeadLayout, LANES, LayerLayout, LayerShape, Layout, Panels, Weights};
+pub use pack::{
+    Cell, Embedding, EmbeddingLayout, HeadLayout, Input, LANES, LayerLayout, LayerShape, Layout, Panels, Weights,
+};
 pub use random::{Purpose, philox, uniform};
 pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, Pass, ReadoutOp, WeightTile};
 pub use table::Kernels;

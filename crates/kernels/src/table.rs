@@ -4,13 +4,15 @@
 //! file rest on two facts: a `Kernels` holds a table whose tier was detected, and the checks just above the call.
 
 use crate::isa::{Isa, IsaError};
+use crate::op::derive::StartRows;
+use crate::op::embedding::EmbeddingGrad;
 use crate::op::gate_grad::Backward;
 use crate::op::gates::Forward;
 use crate::op::input_grad::InputGrad;
 use crate::op::readout::{HeadGrad, Readout};
 use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
 use crate::op::weight_grad::{Columns, WeightGrad};
-use crate::pack::{LayerLayout, Panels};
+use crate::pack::Panels;
 use crate::view::{Part, Tokens};
 
 /// Adam on flat stretches: scalars, w, g, m, v.
@@ -30,13 +32,15 @@ pub(crate) struct Table {
     pub(crate) weight_grad: unsafe fn(&WeightGrad<'_>, &mut [f32]),
     pub(crate) symbol_grad: unsafe fn(Columns, &[u32], &Tokens, &Part, &mut [f32]),
     pub(crate) bias_grad: unsafe fn(Columns, &Tokens, &Part, &mut [f32]),
+    pub(crate) embedded_weight_grad: unsafe fn(Columns, Columns, usize, &mut [f32]),
+    pub(crate) embedding_grad: unsafe fn(&EmbeddingGrad<'_>, &mut [f32]),
     pub(crate) sum_squares: unsafe fn(&[f32]) -> f64,
     pub(crate) add: unsafe fn(&mut [f32], &[f32]),
     pub(crate) adam: AdamEntry,
     pub(crate) root_square: MomentEntry<RootSquare>,
     pub(crate) momentum: MomentEntry<Momentum>,
     pub(crate) sgd: unsafe fn(&Gradient, f32, &mut [f32], &[f32]),
-    pub(crate) start_rows: unsafe fn(&LayerLayout, &[f32], usize, &mut [f32]),
+    pub(crate) start_rows: unsafe fn(&StartRows<'_>, &mut [f32]),
     pub(crate) transpose: TransposeEntry,
     pub(crate) tanh: unsafe fn(&[f32], &mut [f32]),
     pub(crate) sigmoid: unsafe fn(&[f32], &mut [f32]),
@@ -78,9 +82,10 @@ macro_rules! entries {
             use super::*;
             use crate::op;
             use crate::op::{gate_grad::Backward, gates::Forward, input_grad::InputGrad};
+            use crate::op::{derive::StartRows, embedding::EmbeddingGrad};
             use crate::op::{readout::{HeadGrad, Readout}, weight_grad::{Columns, WeightGrad}};
             use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
-            use crate::pack::{LayerLayout, Panels};
+            use crate::pack::Panels;
             use crate::table::{Table, entry, map};
             use crate::view::{Part, Tokens};
             type V = <$tiles as Tier>::V;
@@ -97,6 +102,10 @@ macro_rules! entries {
                 = op::weight_grad::symbol_grad::<V>);
             entry!([$($features)?] bias_grad(d: Columns, tokens: &Tokens, part: &Part, out: &mut [f32])
                 = op::weight_grad::bias_grad::<V>);
+            entry!([$($features)?] embedded_weight_grad(a: Columns, d: Columns, symbols: usize, out: &mut [f32])
+                = op::weight_grad::embedded_weight_grad::<$tiles>);
+            entry!([$($features)?] embedding_grad(g: &EmbeddingGrad<'_>, out: &mut [f32])
+                = op::embedding::embedding_grad::<$tiles>);
             entry!([$($features)?] sum_squares(block: &[f32]) -> f64 = op::sum::sum_squares);
             entry!([$($features)?] add(a: &mut [f32], b: &[f32]) = op::sum::add::<V>);
             entry!([$($features)?] adam(
@@ -107,8 +116,8 @@ macro_rules! entries {
             entry!([$($features)?] momentum(d: &Gradient, a: &Momentum, w: &mut [f32], g: &[f32], m: &mut [f32])
                 = op::update::momentum::<V>);
             entry!([$($features)?] sgd(d: &Gradient, lr: f32, w: &mut [f32], g: &[f32]) = op::update::sgd::<V>);
-            entry!([$($features)?] start_rows(l: &LayerLayout, params: &[f32], p: usize, out: &mut [f32])
-                = op::derive::start_rows::<V>);
+            entry!([$($features)?] start_rows(s: &StartRows<'_>, out: &mut [f32])
+                = op::derive::start_rows::<$tiles>);
             entry!([$($features)?] transpose(
                 from: &[f32], panels: Panels, k: usize, to: Panels, q: usize, first: usize, out: &mut [f32])
                 = op::derive::transpose);
@@ -120,7 +129,8 @@ macro_rules! entries {
             /// This tier's entry points.
             pub(crate) static TABLE: Table = Table {
                 forward, backward, input_grad, readout, head_grad, weight_grad, symbol_grad, bias_grad,
-                sum_squares, add, adam, root_square, momentum, sgd, start_rows, transpose, tanh, sigmoid, exp,
+                embedded_weight_grad, embedding_grad, sum_squares, add, adam, root_square, momentum, sgd, start_rows,
+                transpose, tanh, sigmoid, exp,
             };
         }
         pub(crate) use entries::TABLE;

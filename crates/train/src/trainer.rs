@@ -212,7 +212,7 @@ impl Trainer {
 
             // Backward, then weight gradients over all tokens.
             network.backward(crew, kernels, &model.params, &chunk);
-            grads.compute_group(crew, kernels, network, ids, g);
+            grads.compute_group(crew, kernels, (&model.params, network), ids, g);
             groups.leave(g, network, config.seq);
         }
         grads.reduce(crew, kernels);
@@ -283,7 +283,7 @@ impl Trainer {
             let chunk = Chunk { steps, ids: &ids, targets: &targets, scale: 0.0, dropout: None };
             network.forward(crew, kernels, &model.params, &chunk);
             network.backward(crew, kernels, &model.params, &chunk);
-            grads.compute(crew, kernels, network, &ids);
+            grads.compute(crew, kernels, &model.params, network, &ids);
             begun.elapsed().as_secs_f64()
         };
         // The first touch of weights and code is nothing to go by.

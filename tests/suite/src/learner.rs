@@ -4,7 +4,7 @@
 use crate::Named;
 use gatemill_cell::{Chunk, Network, NetworkOptions, Params, WeightGrads};
 use gatemill_crew::{Crew, Split};
-use gatemill_kernels::{Adam, Buffer, Cell, Dropout, Gradient, Kernels, LANES, LayerShape, Layout, NORM_BLOCK};
+use gatemill_kernels::{Adam, Buffer, Cell, Dropout, Gradient, Kernels, LANES, Layout, NORM_BLOCK};
 use std::sync::Arc;
 
 /// A character model and how it is trained.
@@ -18,6 +18,10 @@ pub struct Model {
     pub hidden: usize,
     /// V.
     pub vocab: usize,
+    /// E of an embedding; 0: symbols are one-hot.
+    pub embed: usize,
+    /// Embedding and readout are one matrix.
+    pub tied: bool,
     /// T.
     pub steps: usize,
     /// B.
@@ -55,11 +59,8 @@ fn mix(mut z: u64) -> u64 {
 impl Learner {
     /// The model at the start that `goldens/README.md` defines, uniform in `-bound..bound`.
     pub fn new(model: Model, bound: f32, crew: &Crew, kernels: &Kernels) -> Self {
-        let Model { cell, hidden, vocab, steps, lanes, .. } = model;
-        let layer =
-            |l: usize| LayerShape { cell, inputs: if l == 0 { vocab } else { hidden }, hidden, symbols: l == 0 };
-        let shapes: Vec<LayerShape> = (0..model.layers).map(layer).collect();
-        let layout = Arc::new(Layout::new(&shapes, Some(vocab)));
+        let Model { cell, layers, hidden, vocab, embed, tied, steps, lanes, .. } = model;
+        let layout = Arc::new(Layout::character_model(cell, layers, hidden, vocab, embed, tied));
         let mut params = Params::zeroed(layout.clone()).expect("memory for the weights");
         let specs = params.specs().to_vec();
         for (j, spec) in (1_u64..).zip(&specs) {
@@ -110,7 +111,7 @@ impl Learner {
         self.network.forward(crew, kernels, &self.params, &chunk);
         let nats = self.network.nats(steps).iter().map(|&x| f64::from(x)).sum::<f64>() / targets.len() as f64;
         self.network.backward(crew, kernels, &self.params, &chunk);
-        self.grads.compute(crew, kernels, &self.network, ids);
+        self.grads.compute(crew, kernels, &self.params, &self.network, ids);
         let grad = self.grads.sum();
         for (sum, block) in self.blocks.iter_mut().zip(grad.chunks(NORM_BLOCK)) {
             *sum = kernels.sum_squares(block);
