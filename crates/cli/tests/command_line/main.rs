@@ -9,6 +9,7 @@ mod place; // a folder to run in, and what came of it
 
 mod bits; // the same weights on every way
 mod kill;
+mod sample; // every flag of `gatemill sample`
 mod session; // train, sample, evaluate // signals, sudden ends
 
 mod fault_checkpoint; // K rows
