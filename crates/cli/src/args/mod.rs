@@ -62,8 +62,8 @@ Examples:
   gatemill sample runs/book-lstm-2x256-1 --length 60 --state-out here.safetensors
   gatemill sample runs/book-lstm-2x256-1 --length 40 --state-in here.safetensors
 
-A character is chosen in this order: --repetition-penalty, --temperature, --top-k, --top-p, --min-p; each sees what the
-one before has left. Ctrl-C ends the text, and saves --state-out if it was asked for.")]
+A character is chosen in this order: --repetition-penalty, --temperature, --top-k, --top-p,
+--min-p; each sees what the one before has left. Ctrl-C ends the text and saves --state-out.")]
     Sample(SampleArgs),
     /// Score a text with a trained model: nats and bits per character, perplexity
     #[command(after_help = "\

@@ -5,8 +5,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::RangedU64ValueParser;
 
 use super::size;
+
+/// More texts at once help no worker.
+const MOST_SAMPLES: u64 = 4096;
 
 /// `gatemill sample`.
 #[derive(Debug, Args)]
@@ -47,7 +51,7 @@ pub(crate) struct SampleArgs {
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// Texts to write, one after the other [default: 1, or as many as --state-in has]
-    #[arg(long, value_name = "N", value_parser = size())]
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=MOST_SAMPLES))]
     pub(crate) samples: Option<usize>,
     /// Worker threads, each with some of the samples; the text is the same [default: as many as help]
     #[arg(long, value_name = "N", value_parser = size())]

@@ -173,7 +173,15 @@ fn fault_N07_values_that_cannot_be_are_refused_with_what_comes_nearest() {
             assert!(ended.err.contains(nearest), "{}", ended.err);
         }
     }
-    for line in ["--top-k=-1", "--top-k 1.5", "--samples 0", "--threads 0", "--repetition-window=-1", "--length=-1"] {
+    for line in [
+        "--top-k=-1",
+        "--top-k 1.5",
+        "--samples 0",
+        "--samples 4097",
+        "--threads 0",
+        "--repetition-window=-1",
+        "--length=-1",
+    ] {
         place.run(&format!("sample run {line}")).fails(2, &[line.split(['=', ' ']).next().expect("a flag")]);
     }
     place.run("sample run --samples 1000 --length 2000000").fails(2, &["--samples 1000", "--length 2000000"]);
@@ -253,7 +261,7 @@ fn a_state_goes_on_where_it_was_saved_bit_for_bit() {
 }
 
 #[test]
-fn fault_K13_a_state_that_is_damaged_or_anothers_is_refused() {
+fn fault_M10_a_state_that_is_damaged_or_anothers_is_refused() {
     let place = with_model();
     place.train("other", &format!("{SMALL} --seed 2")).succeeds();
     out(&place, "--length 20 --state-out state");

@@ -254,25 +254,3 @@ fn fault_N07_options_that_cannot_be_are_refused() {
         assert_eq!(fine.validate(), Ok(()));
     }
 }
-
-#[test]
-#[ignore = "times: cargo test -p gatemill-train one_stream -- --ignored --nocapture"]
-#[allow(clippy::print_stderr, reason = "it tells a time")]
-fn one_stream_of_2x128_is_timed() {
-    let (crew, kernels) = machine(1);
-    let config = Config { layers: 2, hidden: 128, ..Config::default() };
-    for (vocab, samples) in [(65, 1), (65, 8), (5000, 1)] {
-        let codes: Vec<u32> = (0x4e00..0x4e00 + vocab).collect();
-        let model = CharModel::new(&config, &Vocab::from_symbols(&codes).unwrap(), &crew, &kernels).unwrap();
-        let plain = SampleOptions { samples, length: 20_000, ..SampleOptions::default() };
-        let full = SampleOptions { top_k: 40, top_p: 0.9, min_p: 0.05, repetition_penalty: 1.1, ..plain.clone() };
-        for (name, options) in
-            [("plain", plain.clone()), ("top-p", SampleOptions { top_p: 0.9, ..plain }), ("all", full)]
-        {
-            let begun = std::time::Instant::now();
-            crew.install(|| Generator::new(&model, &options, &crew, &kernels).unwrap().texts().unwrap());
-            let rate = (20_000 * samples) as f64 / begun.elapsed().as_secs_f64();
-            eprintln!("V {vocab}, {samples} samples, {name}: {rate:.0} symbols/s");
-        }
-    }
-}
