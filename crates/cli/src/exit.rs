@@ -136,6 +136,9 @@ impl From<TrainError> for Failure {
                 "go on from the last checkpoint with `gatemill train --resume RUN --lr SMALLER --override`, or start again \
                  with a smaller --lr",
             ),
+            TrainError::Logits { .. } => {
+                failure.help("the model's weights are damaged or far too large: take an earlier checkpoint of its run")
+            }
             _ => failure.help("give a .safetensors file or a run folder that `gatemill train` has written"),
         }
     }

@@ -42,7 +42,8 @@ mod memory; // does it fit
 
 mod json; // one object per line on stdout
 mod progress; // what people see on stderr
-mod signals; // SIGINT, SIGTERM, SIGHUP
+mod signals;
+mod terminal; // a text on stdout // SIGINT, SIGTERM, SIGHUP
 
 mod exit; // every error -> message, help, exit code
 

@@ -33,5 +33,5 @@ pub use config::{CellKind, Config, ConfigError, InitKind, OptimizerKind, Schedul
 pub use error::{ErrorKind, TrainError};
 pub use eval::Evaluation;
 pub use model::CharModel;
-pub use sample::{Generator, SampleOptions};
+pub use sample::{Generator, SampleOptions, SampleState, StateError};
 pub use trainer::{Cost, EpochEnd, StepReport, Trainer, weight_bytes};

@@ -104,13 +104,14 @@ impl Optimizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use gatemill_kernels::{Cell, LayerShape, Layout};
+    use gatemill_kernels::{Cell, Input, LayerShape, Layout};
     use serde_json::Value;
     use std::sync::Arc;
 
     /// A flat space of at least `len` floats; the update does not ask what they are.
     fn space(len: usize) -> Params {
-        let shape = LayerShape { cell: Cell::Rnn, inputs: len.div_ceil(16), hidden: 5, symbols: true };
+        let input = Input::Symbols(len.div_ceil(16));
+        let shape = LayerShape { cell: Cell::Rnn, input, hidden: 5 };
         Params::zeroed(Arc::new(Layout::new(&[shape], None))).unwrap()
     }
 

@@ -55,7 +55,15 @@ Ctrl-C finishes the step, saves a checkpoint and leaves; a second Ctrl-C leaves 
 Examples:
   gatemill sample runs/book-lstm-2x256-1 --prime \"Once upon\" --length 300
   gatemill sample runs/book-lstm-2x256-1 --temperature 0.5 --seed 7
-  gatemill sample runs/book-lstm-2x256-1/best.safetensors --greedy")]
+  gatemill sample runs/book-lstm-2x256-1/best.safetensors --greedy
+  gatemill sample runs/book-lstm-2x256-1 --top-k 40 --top-p 0.9 --repetition-penalty 1.1
+  gatemill sample runs/book-lstm-2x256-1 --samples 5 --json
+  echo \"Once upon\" | gatemill sample runs/book-lstm-2x256-1 --prime-file -
+  gatemill sample runs/book-lstm-2x256-1 --length 60 --state-out here.safetensors
+  gatemill sample runs/book-lstm-2x256-1 --length 40 --state-in here.safetensors
+
+A character is chosen in this order: --repetition-penalty, --temperature, --top-k, --top-p,
+--min-p; each sees what the one before has left. Ctrl-C ends the text and saves --state-out.")]
     Sample(SampleArgs),
     /// Score a text with a trained model: nats and bits per character, perplexity
     #[command(after_help = "\

@@ -11,6 +11,7 @@ mod bits; // the same weights on every way
 mod ends; // steps, minutes, patience
 mod flags; // every flag of `train`
 mod kill; // signals, sudden ends
+mod sample; // every flag of `sample`
 mod session; // train, sample, evaluate
 
 mod fault_checkpoint; // K rows
