@@ -9,6 +9,7 @@
 //! | weight gradients | `dW = sum over tokens a^T dA`, symbol rows, biases | `op/weight_grad.rs` |
 //! | norms, shards | fixed blocks, fixed tree | `op/sum.rs` |
 //! | update | Adam, SGD; start rows and transposed weights after it | `op/update.rs`, `op/derive.rs` |
+//! | yardsticks | `x = x a + b` in registers, a sum over memory | `op/peak.rs` |
 //! | tanh, sigmoid, exp | bounds in `doc/numerics.md` | `math/` |
 //!
 //! Letters: T time steps, B lanes, I inputs, H hidden units, G gates, L layers, V vocabulary, S shards.
@@ -39,5 +40,5 @@ pub use op::update::Adam;
 pub use pack::{Cell, HeadLayout, LANES, LayerLayout, LayerShape, Layout, Panels, Weights};
 pub use random::{Purpose, philox, uniform};
 pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, Pass, ReadoutOp, WeightTile};
-pub use table::Kernels;
+pub use table::{Kernels, TileRows};
 pub use view::{BufId, Columns, Part, Share, Space, Tokens, TokensMut, Workspace};

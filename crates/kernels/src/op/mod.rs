@@ -15,3 +15,5 @@ pub(crate) mod sum; // fixed-order sums: norms, shards
 pub(crate) mod update; // Adam, SGD
 
 pub(crate) mod derive; // start rows, transposed weights
+
+pub(crate) mod peak; // what the machine gives at most
