@@ -146,7 +146,9 @@ fn measure(kernels: &Kernels, threads: usize, host: &Host) -> Result<Measured, F
 ///
 /// Half of a thread's part of a cache. A part that is no larger than what lies before it cannot be told from that.
 fn places(host: &Host, threads: usize) -> Vec<(String, [Option<usize>; 2])> {
-    let part = |cache: &Cache, threads: usize| cache.size_bytes / cache.shared_by.min(threads).max(1);
+    let part = |cache: &Cache, threads: usize| {
+        cache.size_bytes.checked_div(cache.shared_by.min(threads)).unwrap_or(cache.size_bytes)
+    };
     let mut places = Vec::new();
     let mut before: Option<&Cache> = None;
     for cache in &host.caches {
@@ -230,7 +232,8 @@ fn cores_words(host: &Host) -> String {
 
 fn cache_words(cache: &Cache) -> String {
     let kib = cache.size_bytes / 1024;
-    let size = if kib >= 1024 && kib.is_multiple_of(1024) { format!("{} MiB", kib / 1024) } else { format!("{kib} KiB") };
+    let size =
+        if kib >= 1024 && kib.is_multiple_of(1024) { format!("{} MiB", kib / 1024) } else { format!("{kib} KiB") };
     let data = if cache.level == 1 { "d" } else { "" };
     let shared = if cache.shared_by > 1 { format!(" for {} cores", cache.shared_by) } else { String::new() };
     format!("L{}{data} {size}{shared}", cache.level)

@@ -1,6 +1,6 @@
 //! `gatemill completions` and `gatemill man`: the parser's own knowledge of commands and flags, for shells and for `man`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
@@ -45,40 +45,66 @@ fn one_page(command: &Command) -> std::io::Result<Vec<u8>> {
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
-    man.render_description_section(&mut page)?;
-    man.render_options_section(&mut page)?;
+    body(&man, &mut page)?;
     for subcommand in command.get_subcommands() {
-        let man = Man::new(subcommand.clone());
         let mut part = Vec::new();
-        man.render_synopsis_section(&mut part)?;
-        man.render_description_section(&mut part)?;
-        man.render_options_section(&mut part)?;
-        if subcommand.get_after_help().is_some() {
-            man.render_extra_section(&mut part)?;
-        }
+        let man = Man::new(subcommand.clone());
+        body(&man, &mut part)?;
+        examples(&man, subcommand, &mut part)?;
         page.extend_from_slice(format!(".SH GATEMILL {}\n", subcommand.get_name().to_uppercase()).as_bytes());
         // Within the page a command's sections are one level down.
         let part = String::from_utf8_lossy(&part).replace(".SH ", ".SS ");
         page.extend_from_slice(part.as_bytes());
     }
-    man.render_extra_section(&mut page)?;
+    examples(&man, command, &mut page)?;
     man.render_version_section(&mut page)?;
     Ok(page)
 }
 
+/// A command's own page.
+fn own_page(command: &Command, name: &str) -> std::io::Result<Vec<u8>> {
+    let man = Man::new(command.clone()).title(name);
+    let mut page = Vec::new();
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    body(&man, &mut page)?;
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut page)?;
+    }
+    examples(&man, command, &mut page)?;
+    man.render_version_section(&mut page)?;
+    Ok(page)
+}
+
+fn body(man: &Man, page: &mut Vec<u8>) -> std::io::Result<()> {
+    man.render_synopsis_section(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)
+}
+
+/// What stands after the flags in the help: examples, whose lines are not to be run into one another.
+fn examples(man: &Man, command: &Command, page: &mut Vec<u8>) -> std::io::Result<()> {
+    if command.get_after_help().is_none() {
+        return Ok(());
+    }
+    let mut part = Vec::new();
+    man.render_extra_section(&mut part)?;
+    let part = String::from_utf8_lossy(&part).replacen(".SH EXTRA\n", ".SH EXAMPLES\n.nf\n", 1);
+    page.extend_from_slice(part.replacen("\nExamples:\n", "\n", 1).as_bytes());
+    page.extend_from_slice(b".fi\n");
+    Ok(())
+}
+
 /// `gatemill.1`, `gatemill-train.1`, ...
-fn pages(command: &Command, folder: &Path) -> Result<(), (std::path::PathBuf, std::io::Error)> {
+fn pages(command: &Command, folder: &Path) -> Result<(), (PathBuf, std::io::Error)> {
     std::fs::create_dir_all(folder).map_err(|error| (folder.to_owned(), error))?;
-    let write = |name: String, command: &Command| {
+    let write = |name: &str, command: &Command| {
         let path = folder.join(format!("{name}.1"));
-        let mut page = Vec::new();
-        let written = Man::new(command.clone()).title(name).render(&mut page);
-        written.and_then(|()| std::fs::write(&path, &page)).map_err(|error| (path, error))
+        own_page(command, name).and_then(|page| std::fs::write(&path, page)).map_err(|error| (path, error))
     };
-    write("gatemill".to_owned(), command)?;
+    write("gatemill", command)?;
     for subcommand in command.get_subcommands() {
-        write(format!("gatemill-{}", subcommand.get_name()), subcommand)?;
+        write(&format!("gatemill-{}", subcommand.get_name()), subcommand)?;
     }
     Ok(())
 }

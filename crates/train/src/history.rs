@@ -297,7 +297,7 @@ mod tests {
         assert!(!History::is_there(&run));
         std::fs::write(events_path(&run), b"").expect("written");
         assert!(History::is_there(&run));
-        assert_eq!(History::runs_in(folder.path()).expect("listed"), [run.clone()]);
+        assert_eq!(History::runs_in(folder.path()).expect("listed"), std::slice::from_ref(&run));
         let history = History::read(&run);
         assert_eq!((history.state, history.step, history.name.as_str()), (State::Interrupted, 0, "r"));
         assert_eq!(history.problems, [""; 0]);

@@ -105,7 +105,9 @@ fn quota(root: &Path) -> Option<f64> {
             let folder = mount.join(group);
             let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
             let cpus = if v1 {
-                read("cpu.cfs_quota_us").zip(read("cpu.cfs_period_us")).and_then(|(quota, period)| ratio(&quota, &period))
+                read("cpu.cfs_quota_us")
+                    .zip(read("cpu.cfs_period_us"))
+                    .and_then(|(quota, period)| ratio(&quota, &period))
             } else {
                 read("cpu.max").and_then(|text| text.split_once(' ').and_then(|(quota, period)| ratio(quota, period)))
             };

@@ -69,7 +69,8 @@ fn differences(runs: &[History], letters: &[String], width: Option<usize>) -> St
         };
         row(format!("--{flag}"), configs.iter().map(cell).collect(), &mut table);
     }
-    let facts: [(&str, fn(&History) -> String); 4] = [
+    type Fact = fn(&History) -> String;
+    let facts: [(&str, Fact); 4] = [
         ("text", |run| {
             let source = run.settings.as_ref().map(|settings| settings.source.to_string());
             source.or_else(|| run.start.as_ref().map(|start| start.corpus.clone())).unwrap_or_default()

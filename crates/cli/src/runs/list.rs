@@ -14,13 +14,13 @@ pub(super) fn table(runs: &[History], letters: Option<&[String]>) -> Table {
         Column::numbers("weights", 7),
         Column::words("corpus", 6),
         Column::numbers("steps", 3),
-        Column::numbers("epochs", 5),
+        Column::numbers("epochs", 8),
         Column::numbers("time", 2),
-        Column::numbers("chars/s", 4),
+        Column::numbers("chars/s", 5),
         Column::numbers("train nats", 1),
-        Column::numbers("bits", 8),
+        Column::numbers("bits", 9),
         Column::numbers("val nats", 0),
-        Column::numbers("bits", 8),
+        Column::numbers("bits", 4),
         Column::numbers("best val", 0),
     ];
     if letters.is_some() {

@@ -76,7 +76,8 @@ fn facts(run: &History) -> String {
         );
     }
     if let Some(config) = &run.config {
-        let weights = run.start.as_ref().map_or(String::new(), |start| format!(", {} weights", grouped(start.parameters)));
+        let weights =
+            run.start.as_ref().map_or(String::new(), |start| format!(", {} weights", grouped(start.parameters)));
         line("model", format!("{}{weights}", words::model(config)));
         line("asked", format!("gatemill train {}", words::asked(config, run.settings.as_ref())));
     }

@@ -144,10 +144,8 @@ fn break_at(line: &str, width: usize) -> Option<usize> {
             // At least one character goes, however wide.
             return space.or(hard).or_else(|| line.chars().next().map(char::len_utf8)).filter(|&at| at < line.len());
         }
-        if at > 0 {
-            if c == ' ' {
-                space = Some(at);
-            }
+        if at > 0 && c == ' ' {
+            space = Some(at);
         }
         hard = Some(at.saturating_add(c.len_utf8()));
     }
@@ -238,7 +236,10 @@ mod tests {
 
     #[test]
     fn a_cell_cannot_move_the_cursor_or_turn_the_line() {
-        assert_eq!(plain("a\u{1b}[2J\nb\t\u{9b}\u{202e}c\u{2066}"), "a\u{fffd}[2J\u{fffd}b\u{fffd}\u{fffd}\u{fffd}c\u{fffd}");
+        assert_eq!(
+            plain("a\u{1b}[2J\nb\t\u{9b}\u{202e}c\u{2066}"),
+            "a\u{fffd}[2J\u{fffd}b\u{fffd}\u{fffd}\u{fffd}c\u{fffd}"
+        );
         assert_eq!(plain("소설 é"), "소설 é");
     }
 
@@ -252,8 +253,7 @@ mod tests {
 
     #[test]
     fn a_narrow_screen_loses_the_columns_that_matter_least() {
-        let mut table =
-            Table::new(vec![Column::words("aaaa", 0), Column::words("bbbb", 2), Column::words("cccc", 1)]);
+        let mut table = Table::new(vec![Column::words("aaaa", 0), Column::words("bbbb", 2), Column::words("cccc", 1)]);
         table.row(["x".to_owned(), "y".to_owned(), "z".to_owned()]);
         let titles = |width| table.render(Some(width)).lines().next().unwrap().to_owned();
         assert_eq!([16, 15, 10, 9, 1].map(titles), ["aaaa  bbbb  cccc", "aaaa  cccc", "aaaa  cccc", "aaaa", "aaaa"]);

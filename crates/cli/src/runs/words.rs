@@ -127,14 +127,12 @@ mod tests {
 
     #[test]
     fn what_was_asked_can_be_typed_again() {
-        let config = Config { hidden: 17, tied: true, embed: 17, document_separator: Some("\n".into()), ..Config::default() };
+        let config =
+            Config { hidden: 17, tied: true, embed: 17, document_separator: Some("\n".into()), ..Config::default() };
         let mut settings = Settings::new(Source::Files { paths: vec!["/a b/c.txt".to_owned()] });
         settings.eval_every = Some(3);
         let typed = asked(&config, Some(&settings));
-        assert_eq!(
-            typed,
-            "'/a b/c.txt' --eval-every 3 --document-separator '\n' --embed 17 --hidden 17 --tied"
-        );
+        assert_eq!(typed, "'/a b/c.txt' --eval-every 3 --document-separator '\n' --embed 17 --hidden 17 --tied");
         assert_eq!(asked(&Config::default(), None), "");
     }
 }

@@ -9,6 +9,8 @@ mod place; // a folder to run in, and what came of it
 
 mod bits; // the same weights on every way
 mod kill;
+mod machine; // what runs here; completions, manual
+mod runs; // look at what was trained
 mod session; // train, sample, evaluate // signals, sudden ends
 
 mod fault_checkpoint; // K rows

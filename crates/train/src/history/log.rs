@@ -356,12 +356,26 @@ mod tests {
             assert_eq!(log.unreadable, 0, "cut at byte {len}");
             assert_eq!(log.torn, len > 0 && whole[len - 1] != b'\n', "cut at byte {len}");
         }
-        let mut rubbish = b"{\"event\":\"step\",\"step\":null}\n\xff\xfe\n\n{\"event\":\"of tomorrow\",\"step\":9}\n[]\n".to_vec();
+        let mut rubbish =
+            b"{\"event\":\"step\",\"step\":null}\n\xff\xfe\n\n{\"event\":\"of tomorrow\",\"step\":9}\n[]\n".to_vec();
         rubbish.extend_from_slice(&whole);
         let log = Log::read(rubbish.as_slice()).expect("read");
         assert_eq!((log.unreadable, log.step, log.best), (5, 2, Some((2.0, 1))));
         // A loss that is no number is written as null.
         assert_eq!(read(&[step(1, f64::NAN), step(2, 1.0)]).train_nats, Some(1.0));
+    }
+
+    #[test]
+    fn what_is_kept_does_not_grow_with_the_log() {
+        let sample = |step| Event::Sample(Sample { step, train_nats: 1.0, text: "x".to_owned() });
+        let notice = |step| Event::Notice(Notice { step, text: "x".to_owned() });
+        let log: Vec<Event> = (1..=3000).flat_map(|s| [step(s, 1.0), eval(s, 1.0), sample(s), notice(s)]).collect();
+        let log = read(&log);
+        assert_eq!((log.step, log.notices.len()), (3000, MOST_WORDS));
+        let (curve, samples) = (log.curve.into_vec(), log.samples.into_vec());
+        assert!(curve.len() <= History::MOST_POINTS && samples.len() <= History::MOST_SAMPLES);
+        assert_eq!((curve[0].step, samples[0].step), (1, 1));
+        assert_eq!((curve.last().map(|point| point.step), samples.last().map(|s| s.step)), (Some(3000), Some(3000)));
     }
 
     #[test]
