@@ -5,6 +5,9 @@
 //! gatemill train  [FILE]   learn from a text          -> a run folder
 //! gatemill sample MODEL    write with what was learned
 //! gatemill eval   MODEL    score a text
+//! gatemill runs   [RUN]    look at what was trained
+//! gatemill machine         what runs here, and how fast it can be
+//! gatemill completions, man   for the shell, for `man`
 //! ```
 //!
 //! Results go to stdout, all else to stderr; neither can make it fail by being closed. A panic is a fault of ours: it is
@@ -35,7 +38,10 @@ mod model; // a path -> a model
 
 mod demo; // the run without arguments
 mod eval; // score a text
+mod machine; // what runs here
+mod runs; // look at what was trained
 mod sample; // write
+mod shell; // completions, manual
 mod train; // learn
 
 mod memory; // does it fit
@@ -76,5 +82,9 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Some(Command::Train(args)) => train::run(args),
         Some(Command::Sample(args)) => sample::run(args),
         Some(Command::Eval(args)) => eval::run(args),
+        Some(Command::Runs(args)) => runs::run(args),
+        Some(Command::Machine(args)) => machine::run(args),
+        Some(Command::Completions(args)) => shell::completions(args),
+        Some(Command::Man(args)) => shell::man(args),
     }
 }

@@ -10,6 +10,7 @@
 //! | embedding | `dE = D W_ih`, `dW_ih = sum over symbols E^T D` from symbol rows D | `op/embedding.rs` |
 //! | norms, shards | fixed blocks, fixed tree | `op/sum.rs` |
 //! | update | Adam, AdamW, RMSprop, Adagrad, SGD; start rows and transposed weights after it | `op/update.rs`, `op/derive.rs` |
+//! | yardsticks | `x = x a + b` in registers, a sum over memory | `op/peak.rs` |
 //! | tanh, sigmoid, exp | bounds in `doc/numerics.md` | `math/` |
 //!
 //! Letters: T time steps, B lanes, I inputs, H hidden units, G gates, L layers, V vocabulary, S shards.
@@ -42,5 +43,5 @@ pub use pack::{
 };
 pub use random::{Purpose, philox, uniform};
 pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, Pass, ReadoutOp, WeightTile};
-pub use table::Kernels;
+pub use table::{Kernels, TileRows};
 pub use view::{BufId, Columns, Part, Share, Space, Tokens, TokensMut, Workspace};

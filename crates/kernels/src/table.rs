@@ -45,6 +45,19 @@ pub(crate) struct Table {
     pub(crate) tanh: unsafe fn(&[f32], &mut [f32]),
     pub(crate) sigmoid: unsafe fn(&[f32], &mut [f32]),
     pub(crate) exp: unsafe fn(&[f32], &mut [f32]),
+    pub(crate) fma_chains: unsafe fn(&[f32], f32, f32, u64) -> f32,
+    pub(crate) read: unsafe fn(&[f32]) -> f32,
+    pub(crate) chains: usize,
+    pub(crate) tiles: TileRows,
+}
+
+/// Rows of a tier's tiles whose panel has 1, 2, 3 or 4 vectors of 16 columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TileRows {
+    /// Lanes of a tile of the forward pass and of the input gradient.
+    pub lanes: [usize; 4],
+    /// Rows of a tile of a weight gradient.
+    pub weights: [usize; 4],
 }
 
 /// `out = f(x)`, sixteen at a time; the last few through a padded copy.
@@ -86,7 +99,7 @@ macro_rules! entries {
             use crate::op::{readout::{HeadGrad, Readout}, weight_grad::{Columns, WeightGrad}};
             use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
             use crate::pack::Panels;
-            use crate::table::{Table, entry, map};
+            use crate::table::{Table, TileRows, entry, map};
             use crate::view::{Part, Tokens};
             type V = <$tiles as Tier>::V;
 
@@ -126,11 +139,17 @@ macro_rules! entries {
                 = |x, out| map(x, out, crate::math::sigmoid::<V>));
             entry!([$($features)?] exp(x: &[f32], out: &mut [f32]) = |x, out| map(x, out, crate::math::exp::<V>));
 
+            entry!([$($features)?] fma_chains(start: &[f32], a: f32, b: f32, repeats: u64) -> f32
+                = op::peak::fma_chains::<V, { <$tiles as Tier>::CHAINS }>);
+            entry!([$($features)?] read(x: &[f32]) -> f32 = op::peak::read::<V, { <$tiles as Tier>::CHAINS }>);
+
             /// This tier's entry points.
             pub(crate) static TABLE: Table = Table {
                 forward, backward, input_grad, readout, head_grad, weight_grad, symbol_grad, bias_grad,
                 embedded_weight_grad, embedding_grad, sum_squares, add, adam, root_square, momentum, sgd, start_rows,
-                transpose, tanh, sigmoid, exp,
+                transpose, tanh, sigmoid, exp, fma_chains, read,
+                chains: <$tiles as Tier>::CHAINS,
+                tiles: TileRows { lanes: <$tiles as Tier>::ROWS, weights: <$tiles as Tier>::TOKEN_ROWS },
             };
         }
         pub(crate) use entries::TABLE;
@@ -188,6 +207,10 @@ impl Kernels {
     /// The tier's name.
     pub fn name(&self) -> &'static str {
         self.isa.name()
+    }
+    /// The sizes of the tiles in which its matrix products are computed.
+    pub fn tiles(&self) -> TileRows {
+        self.table.tiles
     }
     pub(crate) fn table(&self) -> &'static Table {
         self.table

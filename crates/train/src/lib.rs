@@ -27,6 +27,7 @@ pub mod storage; // the disk, real or simulated
 
 pub mod events; // what a run tells
 pub mod folder; // where it tells it
+pub mod history; // a run folder read back
 pub mod run; // the loop around the trainer
 
 pub use config::{CellKind, Config, ConfigError, InitKind, OptimizerKind, ScheduleKind, VocabChoice};

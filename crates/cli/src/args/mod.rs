@@ -7,11 +7,17 @@ use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 
 mod eval;
+mod machine;
+mod runs;
 mod sample;
+mod shell;
 mod train;
 
 pub(crate) use eval::EvalArgs;
+pub(crate) use machine::MachineArgs;
+pub(crate) use runs::{RunsArgs, Sort};
 pub(crate) use sample::SampleArgs;
+pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use train::TrainArgs;
 
 /// Sizes beyond this are typing errors: the product of two of them still fits every count.
@@ -31,7 +37,8 @@ Examples:
   gatemill                                         the demonstration
   gatemill train book.txt                          learn from a text
   gatemill sample runs/book-lstm-2x256-1           write
-  gatemill eval runs/book-lstm-2x256-1 other.txt   score another text")]
+  gatemill eval runs/book-lstm-2x256-1 other.txt   score another text
+  gatemill runs                                    look at what was trained")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -71,6 +78,42 @@ Examples:
   gatemill eval runs/book-lstm-2x256-1 other.txt   another text, read in one go from its start
   gatemill eval runs/book-lstm-2x256-1 --split val the part of its own text that training did not see")]
     Eval(EvalArgs),
+    /// Look at what was trained: all runs, one with its losses and samples, or several compared
+    #[command(after_help = "\
+Examples:
+  gatemill runs                                    a table of the runs in the folder runs
+  gatemill runs runs/book-lstm-2x256-1             its losses, its checkpoints, what it wrote while it learned
+  gatemill runs runs/book-lstm-2x256-1 --samples   only what it wrote
+  gatemill runs runs/book-lstm-2x256-1 runs/book-gru-2x256-1
+                                                   what sets them apart, and their losses side by side
+  gatemill runs --sort val --json                  one JSON object per run on stdout, the best first
+
+Nothing is written and no run is disturbed. A run counts as running while the process that took its folder lives.")]
+    Runs(RunsArgs),
+    /// Show what this machine is to Gatemill: kernels, threads, caches, and its measured peaks
+    #[command(after_help = "\
+Examples:
+  gatemill machine                                 in words, with measurements (two or three seconds)
+  gatemill machine --no-measure                    without them
+  gatemill machine --json                          one JSON object on stdout
+
+The environment variable GATEMILL_ISA=avx512, avx2 or portable forces a tier of kernels, here and in every command.")]
+    Machine(MachineArgs),
+    /// Write what a shell needs to complete commands and flags
+    #[command(after_help = "\
+Examples:
+  gatemill completions bash                        to put into ~/.local/share/bash-completion/completions/gatemill
+  gatemill completions zsh                         into a folder of $fpath, as _gatemill
+  gatemill completions fish                        into ~/.config/fish/completions/gatemill.fish
+  gatemill completions elvish                      to be appended to ~/.config/elvish/rc.elv
+  gatemill completions powershell                  to be appended to the file that $PROFILE names")]
+    Completions(CompletionsArgs),
+    /// Write the manual: one page with all commands, or a page for each
+    #[command(after_help = "\
+Examples:
+  gatemill man                                     one page, gatemill.1, to stdout: gatemill man | man -l -
+  gatemill man --out man1                          gatemill.1, gatemill-train.1, ... into the folder man1")]
+    Man(ManArgs),
 }
 
 fn size() -> RangedU64ValueParser<usize> {

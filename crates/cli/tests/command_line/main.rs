@@ -11,6 +11,8 @@ mod bits; // the same weights on every way
 mod ends; // steps, minutes, patience
 mod flags; // every flag of `train`
 mod kill; // signals, sudden ends
+mod machine; // what runs here; completions, manual
+mod runs; // look at what was trained
 mod sample; // every flag of `sample`
 mod session; // train, sample, evaluate
 

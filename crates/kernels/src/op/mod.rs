@@ -17,3 +17,5 @@ pub(crate) mod sum; // fixed-order sums: norms, shards
 pub(crate) mod update; // the optimisers
 
 pub(crate) mod derive; // start rows, transposed weights
+
+pub(crate) mod peak; // what the machine gives at most
