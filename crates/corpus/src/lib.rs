@@ -66,6 +66,8 @@ mod split;
 
 mod fingerprint;
 
+mod documents;
+
 mod corpus;
 
 mod lanes;
@@ -78,9 +80,9 @@ pub mod builtin;
 pub use cache::default_cache_dir;
 pub use corpus::{Corpus, OpenOptions};
 pub use error::{CorpusError, ErrorKind};
-pub use fetch::{Chunk, Fetcher};
+pub use fetch::Fetcher;
 pub use fingerprint::{Fingerprint, FingerprintError};
-pub use lanes::Lanes;
+pub use lanes::{Chunk, Lanes};
 pub use source::Io;
 pub use split::Split;
 pub use vocab::{Vocab, VocabError, VocabKind};

@@ -61,7 +61,8 @@ Examples:
     #[command(after_help = "\
 Examples:
   gatemill eval runs/book-lstm-2x256-1 other.txt   another text, read in one go from its start
-  gatemill eval runs/book-lstm-2x256-1 --split val the part of its own text that training did not see")]
+  gatemill eval runs/book-lstm-2x256-1 --split val the part of its own text that training did not see
+  gatemill eval runs/book-lstm-2x256-1 --split test what --test-frac kept aside")]
     Eval(EvalArgs),
 }
 
