@@ -6,7 +6,9 @@ use gatemill_kernels::Kernels;
 use gatemill_train::{CellKind, CharModel, Config};
 
 const SEPARATOR: &str = "\n\n";
-const DOCUMENTS: [&str; 4] = ["the mill\nturns\n\n", "a gate\n\n", "\n\n", "under the stone, water; \n at night\n\n"];
+// Four line ends end three documents: occurrences may overlap.
+const DOCUMENTS: [&str; 5] =
+    ["the mill\nturns\n\n", "a gate\n\n", "\n", "\n", "under the stone, water; \n at night\n\n"];
 
 fn open(text: &str, vocab: &Vocab, separator: Option<&str>) -> Corpus {
     let options = OpenOptions {
@@ -33,7 +35,7 @@ fn a_text_of_documents_scores_as_its_documents_do_alone() {
         };
         let (nats, tokens) = file(&text, Some(SEPARATOR));
         // Each document from zero state, up to the first character of the next, which it still predicts.
-        let documents: Vec<&str> = DOCUMENTS.iter().copied().cycle().take(12).collect();
+        let documents: Vec<&str> = DOCUMENTS.iter().copied().cycle().take(3 * DOCUMENTS.len()).collect();
         let mut alone = (0.0, 0);
         for (k, document) in documents.iter().enumerate() {
             let next = documents.get(k + 1).and_then(|next| next.get(..1)).unwrap_or_default();
