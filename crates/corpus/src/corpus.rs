@@ -208,18 +208,23 @@ impl Corpus {
     }
 }
 
-/// Where the text of a file begins: behind a UTF-8 byte-order mark. Errors: the mark of another encoding.
-fn text_start(source: &Source, kind: VocabKind, notes: &mut Vec<String>) -> Result<u64, CorpusError> {
+/// The encoding whose byte-order mark a file begins with, and the bytes of the mark.
+pub(crate) fn byte_order_mark(source: &Source) -> Result<Option<(&'static str, u64)>, CorpusError> {
     let mut head = [0; 4];
     let len = source.size_bytes().min(4) as usize;
     let head = head.get_mut(..len).unwrap_or_default();
     source.copy(0, head)?;
-    let (encoding, len) = match head {
-        [0xEF, 0xBB, 0xBF, ..] => ("UTF-8", 3),
-        [0xFF, 0xFE, 0, 0] | [0, 0, 0xFE, 0xFF] => ("UTF-32", 4),
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => ("UTF-16", 2),
-        _ => return Ok(0),
-    };
+    Ok(match head {
+        [0xEF, 0xBB, 0xBF, ..] => Some(("UTF-8", 3)),
+        [0xFF, 0xFE, 0, 0] | [0, 0, 0xFE, 0xFF] => Some(("UTF-32", 4)),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Some(("UTF-16", 2)),
+        _ => None,
+    })
+}
+
+/// Where the text of a file begins: behind a UTF-8 byte-order mark. Errors: the mark of another encoding.
+fn text_start(source: &Source, kind: VocabKind, notes: &mut Vec<String>) -> Result<u64, CorpusError> {
+    let Some((encoding, len)) = byte_order_mark(source)? else { return Ok(0) };
     let path = source.path();
     match (kind, encoding) {
         (VocabKind::Bytes, _) => {

@@ -74,6 +74,10 @@ mod lanes;
 
 mod fetch;
 
+// What a text is, before it is learned from.
+#[allow(clippy::arithmetic_side_effects, reason = "offsets and counts stay below the files' sizes, u64s fixed at open")]
+pub mod survey;
+
 // The text that is made instead of read.
 pub mod builtin;
 
