@@ -5,6 +5,7 @@
 //! gatemill train  [FILE]   learn from a text          -> a run folder
 //! gatemill sample MODEL    write with what was learned
 //! gatemill eval   MODEL    score a text
+//! gatemill corpus [FILE]   look at a text, or write the built-in one
 //! ```
 //!
 //! Results go to stdout, all else to stderr; neither can make it fail by being closed. A panic is a fault of ours: it is
@@ -33,9 +34,11 @@ mod args; // the flags
 mod corpus; // a source -> an open corpus
 mod model; // a path -> a model
 
+mod builtin; // the built-in text on stdout
 mod demo; // the run without arguments
 mod eval; // score a text
 mod sample; // write
+mod survey; // look at a text
 mod train; // learn
 
 mod memory; // does it fit
@@ -75,5 +78,9 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Some(Command::Train(args)) => train::run(args),
         Some(Command::Sample(args)) => sample::run(args),
         Some(Command::Eval(args)) => eval::run(args),
+        Some(Command::Corpus(args)) => match args.text() {
+            Some(text) => builtin::run(&text),
+            None => survey::run(args),
+        },
     }
 }

@@ -6,10 +6,12 @@ use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser
 use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 
+mod corpus;
 mod eval;
 mod sample;
 mod train;
 
+pub(crate) use corpus::{BuiltinText, CorpusArgs};
 pub(crate) use eval::EvalArgs;
 pub(crate) use sample::SampleArgs;
 pub(crate) use train::TrainArgs;
@@ -31,7 +33,8 @@ Examples:
   gatemill                                         the demonstration
   gatemill train book.txt                          learn from a text
   gatemill sample runs/book-lstm-2x256-1           write
-  gatemill eval runs/book-lstm-2x256-1 other.txt   score another text")]
+  gatemill eval runs/book-lstm-2x256-1 other.txt   score another text
+  gatemill corpus book.txt                         look at a text first")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -64,6 +67,16 @@ Examples:
   gatemill eval runs/book-lstm-2x256-1 --split val the part of its own text that training did not see
   gatemill eval runs/book-lstm-2x256-1 --split test what --test-frac kept aside")]
     Eval(EvalArgs),
+    /// Look at a text before learning from it: encoding, symbols, what guessing costs; or write the built-in text
+    #[command(after_help = "\
+Examples:
+  gatemill corpus book.txt                         its encoding, its symbols, the figures a model must beat
+  gatemill corpus src --vocab bytes --json         a folder as bytes, one JSON object on stdout
+  gatemill corpus --builtin --bytes 10MB > text    the built-in text
+  gatemill corpus --builtin --bytes 1MB --labels   a line for each character: in a quotation, in an if, how deep
+
+A file that is not UTF-8 is surveyed to its end: faults are counted, and their first places told.")]
+    Corpus(CorpusArgs),
 }
 
 fn size() -> RangedU64ValueParser<usize> {

@@ -28,6 +28,8 @@ mod random;
 
 mod write;
 
+mod stream;
+
 mod read;
 
 // What the grammar is worth.
@@ -42,6 +44,7 @@ mod tests;
 
 pub use rate::{EntropyRate, entropy_rate};
 pub use read::{ReadError, Reading, read};
+pub use stream::stream;
 
 use node::Node::{self, All, Bind, In, One, Rule, Text};
 use write::{Episode, Keep};
