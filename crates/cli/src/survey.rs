@@ -110,7 +110,10 @@ fn page(survey: &Survey, listed: usize) -> String {
     for note in &survey.notes {
         line(&mut page, "note", note);
     }
-    if survey.faults() > 0 {
+    let other = survey.files.iter().find_map(|file| file.byte_order_mark.filter(|&mark| mark != "UTF-8"));
+    if let Some(encoding) = other {
+        line(&mut page, "to learn", format!("convert it first: `iconv -f {encoding} -t UTF-8`, or use --vocab bytes"));
+    } else if survey.faults() > 0 {
         let what = "characters need UTF-8: convert the text, read faults as U+FFFD with --lossy, or use --vocab bytes";
         line(&mut page, "to learn", what);
     }
@@ -139,7 +142,12 @@ fn about(file: &FileSurvey, page: &mut String) {
             faults => {
                 let places: Vec<String> = file.fault_offsets.iter().map(|&at| grouped(at)).collect();
                 let more = if faults > places.len() as u64 { ", ..." } else { "" };
-                format!("not UTF-8{mark}: {} faults, at byte offset {}{more}", grouped(faults), places.join("; "))
+                let plural = if faults == 1 { "" } else { "s" };
+                format!(
+                    "not UTF-8{mark}: {} fault{plural}, at byte offset {}{more}",
+                    grouped(faults),
+                    places.join("; ")
+                )
             }
         },
     );

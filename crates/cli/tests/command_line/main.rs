@@ -8,6 +8,7 @@
 mod place; // a folder to run in, and what came of it
 
 mod bits; // the same weights on every way
+mod corpus; // look at a text, write the built-in one
 mod kill;
 mod session; // train, sample, evaluate // signals, sudden ends
 
