@@ -165,7 +165,7 @@ fn a_text_is_in_nfc_or_not_however_it_is_cut() {
         for before in ["", "a", "abc", "\u{ac00}\u{ac00}"] {
             let bytes = format!("{before}{text}z").into_bytes();
             for block_bytes in 3..=bytes.len() as u64 + 1 {
-                let survey = surveyed(&[bytes.clone()], VocabKind::Chars, tiny(block_bytes));
+                let survey = surveyed(std::slice::from_ref(&bytes), VocabKind::Chars, tiny(block_bytes));
                 assert_eq!(survey.files[0].nfc, nfc, "{before:?} {text:?} in blocks of {block_bytes}");
             }
         }
@@ -173,7 +173,10 @@ fn a_text_is_in_nfc_or_not_however_it_is_cut() {
     // Marks behind a fault that ends a block.
     let bytes = b"ab\xff\xcc\x81\xcc\xa3z".to_vec();
     for block_bytes in 3..9 {
-        assert!(!surveyed(&[bytes.clone()], VocabKind::Chars, tiny(block_bytes)).files[0].nfc, "{block_bytes}");
+        assert!(
+            !surveyed(std::slice::from_ref(&bytes), VocabKind::Chars, tiny(block_bytes)).files[0].nfc,
+            "{block_bytes}"
+        );
     }
 }
 
@@ -236,7 +239,7 @@ proptest! {
         block_bytes in 3u64..20,
     ) {
         prop_assume!(bytes != b"\xef\xbb\xbf" && !bytes.starts_with(b"\xff\xfe") && !bytes.starts_with(b"\xfe\xff"));
-        check(&[bytes.clone()], VocabKind::Chars, tiny(block_bytes));
+        check(std::slice::from_ref(&bytes), VocabKind::Chars, tiny(block_bytes));
         check(&[bytes], VocabKind::Bytes, tiny(block_bytes));
     }
 }
