@@ -31,7 +31,9 @@ pub(crate) fn open(source: &Source, config: &Config, vocab: Option<Vocab>, io: I
         VocabChoice::Chars => VocabKind::Chars,
         VocabChoice::Bytes => VocabKind::Bytes,
     };
-    let options = OpenOptions { vocab: kind, fixed_vocab: vocab, val_frac: config.val_frac, io, cache_dir: None };
+    let Config { val_frac, test_frac, document_separator, .. } = config.clone();
+    let options =
+        OpenOptions { vocab: kind, fixed_vocab: vocab, val_frac, test_frac, document_separator, io, cache_dir: None };
     Ok(match source {
         Source::Builtin { bytes, seed } => {
             let bytes = usize::try_from(*bytes).unwrap_or(usize::MAX);

@@ -8,6 +8,7 @@
 //! gatemill runs   [RUN]    look at what was trained
 //! gatemill machine         what runs here, and how fast it can be
 //! gatemill completions, man   for the shell, for `man`
+//! gatemill corpus [FILE]   look at a text, or write the built-in one
 //! ```
 //!
 //! Results go to stdout, all else to stderr; neither can make it fail by being closed. A panic is a fault of ours: it is
@@ -36,12 +37,14 @@ mod args; // the flags
 mod corpus; // a source -> an open corpus
 mod model; // a path -> a model
 
+mod builtin; // the built-in text on stdout
 mod demo; // the run without arguments
 mod eval; // score a text
 mod machine; // what runs here
 mod runs; // look at what was trained
 mod sample; // write
 mod shell; // completions, manual
+mod survey; // look at a text
 mod train; // learn
 
 mod memory; // does it fit
@@ -86,5 +89,9 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Some(Command::Machine(args)) => machine::run(args),
         Some(Command::Completions(args)) => shell::completions(args),
         Some(Command::Man(args)) => shell::man(args),
+        Some(Command::Corpus(args)) => match args.text() {
+            Some(text) => builtin::run(&text),
+            None => survey::run(args),
+        },
     }
 }

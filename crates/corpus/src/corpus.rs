@@ -1,11 +1,12 @@
 //! A corpus: files or bytes, opened, counted, cut and ready to be read as lanes.
 
 use crate::cache::{self, CacheOptions};
+use crate::documents::Documents;
 use crate::error::CorpusError;
 use crate::fingerprint::Fingerprint;
 use crate::scan::{BLOCK_BYTES, Seen, scan};
 use crate::source::{Io, Source};
-use crate::split::{Split, Stream, check_val_frac};
+use crate::split::{Fractions, Split, Stream};
 use crate::tokens::{Reader, Tokens};
 use crate::vocab::{Vocab, VocabKind};
 use std::path::{Path, PathBuf};
@@ -18,8 +19,12 @@ pub struct OpenOptions {
     pub vocab: VocabKind,
     /// Encode with a model's vocabulary: symbols that it lacks become [`Vocab::unseen`].
     pub fixed_vocab: Option<Vocab>,
-    /// The part of each file, at its end, that is validation text: at least 0, below 1.
+    /// The part of each file, at its end but for the test text, that is validation text: at least 0, below 1.
     pub val_frac: f64,
+    /// The last part of each file, test text: at least 0, and below 1 together with `val_frac`.
+    pub test_frac: f64,
+    /// The text that ends a document. With one, lanes say where documents begin.
+    pub document_separator: Option<String>,
     /// How files are read; the bits are the same.
     pub io: Io,
     /// Where the tokens of multi-byte texts are kept. None: [`default_cache_dir`](crate::default_cache_dir).
@@ -27,9 +32,17 @@ pub struct OpenOptions {
 }
 
 impl Default for OpenOptions {
-    /// `chars`, 5 % validation text, mapped.
+    /// `chars`, 5 % validation text, no test text, no documents, mapped.
     fn default() -> Self {
-        Self { vocab: VocabKind::Chars, fixed_vocab: None, val_frac: 0.05, io: Io::Map, cache_dir: None }
+        Self {
+            vocab: VocabKind::Chars,
+            fixed_vocab: None,
+            val_frac: 0.05,
+            test_frac: 0.0,
+            document_separator: None,
+            io: Io::Map,
+            cache_dir: None,
+        }
     }
 }
 
@@ -47,6 +60,8 @@ struct Inner {
     files: Vec<Tokens>,
     train: Stream,
     val: Stream,
+    test: Stream,
+    documents: Option<Documents>,
     fingerprint: Fingerprint,
     notes: Vec<String>,
 }
@@ -73,7 +88,8 @@ impl Corpus {
         cache_dir: Option<PathBuf>,
         mut notes: Vec<String>,
     ) -> Result<Self, CorpusError> {
-        check_val_frac(options.val_frac)?;
+        let fractions = Fractions { val: options.val_frac, test: options.test_frac };
+        fractions.check()?;
         let sources: Vec<Arc<Source>> = sources.into_iter().map(Arc::new).collect();
         let fingerprint = Fingerprint::of(sources.iter().map(|s| &**s))?;
         let empty = CorpusError::Empty { size_bytes: fingerprint.size_bytes() };
@@ -114,12 +130,14 @@ impl Corpus {
         if vocab.len() == 1 {
             notes.push("the corpus has one distinct symbol: there is nothing to learn, the loss is 0".into());
         }
-        let stream = |split| Stream::new(&files, split, options.val_frac);
-        let (train, val) = (stream(Split::Train), stream(Split::Val));
-        if train.len() == 0 && val.len() == 0 {
+        let [train, val, test] =
+            [Split::Train, Split::Val, Split::Test].map(|split| Stream::new(&files, split, fractions));
+        if train.len() == 0 && val.len() == 0 && test.len() == 0 {
             return Err(CorpusError::Empty { size_bytes: fingerprint.size_bytes() });
         }
-        Ok(Self { inner: Arc::new(Inner { vocab, sources, files, train, val, fingerprint, notes }) })
+        let separator = options.document_separator.as_deref();
+        let documents = separator.map(|text| Documents::new(text, &vocab, &mut notes)).transpose()?;
+        Ok(Self { inner: Arc::new(Inner { vocab, sources, files, train, val, test, documents, fingerprint, notes }) })
     }
     /// Its symbols, or those it was opened with.
     pub fn vocab(&self) -> &Vocab {
@@ -154,7 +172,29 @@ impl Corpus {
     fn stream(&self, split: Split) -> &Stream {
         match split {
             Split::Train => &self.inner.train,
-            Split::Val | Split::Test => &self.inner.val,
+            Split::Val => &self.inner.val,
+            Split::Test => &self.inner.test,
+        }
+    }
+    /// Whether it was opened with a document separator.
+    pub fn has_documents(&self) -> bool {
+        self.inner.documents.is_some()
+    }
+    /// How many symbols before one say whether it begins a document.
+    pub(crate) fn look_back(&self) -> usize {
+        self.inner.documents.as_ref().map_or(0, Documents::look_back)
+    }
+    /// Calls `found(t)` where symbol `at + t` of one part, t below `steps`, begins a document. `ids` are the `before`
+    /// symbols in front of them, `look_back` or all there are, and then theirs.
+    pub(crate) fn begins(
+        &self,
+        split: Split,
+        (at, steps): (u64, usize),
+        (before, ids): (usize, &[u32]),
+        found: impl FnMut(usize),
+    ) {
+        if let Some(documents) = &self.inner.documents {
+            documents.begins(self.stream(split).stretches(at, steps), (before, ids), found);
         }
     }
     /// The ids of symbols `at .. at + ids.len()` of one part; to be trusted once `leave` has found nothing. Panics beyond
@@ -168,18 +208,23 @@ impl Corpus {
     }
 }
 
-/// Where the text of a file begins: behind a UTF-8 byte-order mark. Errors: the mark of another encoding.
-fn text_start(source: &Source, kind: VocabKind, notes: &mut Vec<String>) -> Result<u64, CorpusError> {
+/// The encoding whose byte-order mark a file begins with, and the bytes of the mark.
+pub(crate) fn byte_order_mark(source: &Source) -> Result<Option<(&'static str, u64)>, CorpusError> {
     let mut head = [0; 4];
     let len = source.size_bytes().min(4) as usize;
     let head = head.get_mut(..len).unwrap_or_default();
     source.copy(0, head)?;
-    let (encoding, len) = match head {
-        [0xEF, 0xBB, 0xBF, ..] => ("UTF-8", 3),
-        [0xFF, 0xFE, 0, 0] | [0, 0, 0xFE, 0xFF] => ("UTF-32", 4),
-        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => ("UTF-16", 2),
-        _ => return Ok(0),
-    };
+    Ok(match head {
+        [0xEF, 0xBB, 0xBF, ..] => Some(("UTF-8", 3)),
+        [0xFF, 0xFE, 0, 0] | [0, 0, 0xFE, 0xFF] => Some(("UTF-32", 4)),
+        [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => Some(("UTF-16", 2)),
+        _ => None,
+    })
+}
+
+/// Where the text of a file begins: behind a UTF-8 byte-order mark. Errors: the mark of another encoding.
+fn text_start(source: &Source, kind: VocabKind, notes: &mut Vec<String>) -> Result<u64, CorpusError> {
+    let Some((encoding, len)) = byte_order_mark(source)? else { return Ok(0) };
     let path = source.path();
     match (kind, encoding) {
         (VocabKind::Bytes, _) => {

@@ -48,6 +48,25 @@ pub enum CorpusError {
         /// What was given.
         found: f64,
     },
+    /// A fraction that is none.
+    #[error("the test fraction is {found}; it must be at least 0 and less than 1")]
+    TestFrac {
+        /// What was given.
+        found: f64,
+    },
+    /// All text is kept from training.
+    #[error(
+        "the validation fraction {val} and the test fraction {test} leave nothing to learn from; their sum must be below 1"
+    )]
+    NothingToLearn {
+        /// The validation fraction.
+        val: f64,
+        /// The test fraction.
+        test: f64,
+    },
+    /// A separator of no symbols.
+    #[error("the document separator is empty; give the text that stands between two documents")]
+    EmptySeparator,
     /// Text that is not UTF-8.
     #[error(
         "{path:?} is not valid UTF-8 at byte offset {offset}; convert it (`iconv -f LATIN1 -t UTF-8`), or read it as it is \
@@ -165,7 +184,7 @@ impl CorpusError {
     pub fn kind(&self) -> ErrorKind {
         use CorpusError as E;
         match self {
-            E::ValFrac { .. } => ErrorKind::Usage,
+            E::ValFrac { .. } | E::TestFrac { .. } | E::NothingToLearn { .. } | E::EmptySeparator => ErrorKind::Usage,
             E::Io { .. } | E::Directory { .. } | E::Shrank { .. } | E::ReadFault { .. } => ErrorKind::Io,
             E::OutOfMemory { .. } => ErrorKind::Resources,
             E::Empty { .. }

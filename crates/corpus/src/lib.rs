@@ -66,11 +66,17 @@ mod split;
 
 mod fingerprint;
 
+mod documents;
+
 mod corpus;
 
 mod lanes;
 
 mod fetch;
+
+// What a text is, before it is learned from.
+#[allow(clippy::arithmetic_side_effects, reason = "offsets and counts stay below the files' sizes, u64s fixed at open")]
+pub mod survey;
 
 // The text that is made instead of read.
 pub mod builtin;
@@ -78,9 +84,9 @@ pub mod builtin;
 pub use cache::default_cache_dir;
 pub use corpus::{Corpus, OpenOptions};
 pub use error::{CorpusError, ErrorKind};
-pub use fetch::{Chunk, Fetcher};
+pub use fetch::Fetcher;
 pub use fingerprint::{Fingerprint, FingerprintError};
-pub use lanes::Lanes;
+pub use lanes::{Chunk, Lanes};
 pub use source::Io;
 pub use split::Split;
 pub use vocab::{Vocab, VocabError, VocabKind};

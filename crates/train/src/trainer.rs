@@ -203,6 +203,12 @@ impl Trainer {
             if config.no_carry {
                 network.clear_state();
             }
+            if self.corpus.has_documents() {
+                network.clear_resets();
+                for &(t, lane) in symbols.begins.iter().filter(|(_, lane)| lanes.contains(&(*lane as usize))) {
+                    network.reset(t as usize, lane as usize - lanes.start);
+                }
+            }
             let (ids, targets) = groups.symbols(g, symbols);
             let chunk = Chunk { steps: config.seq, ids, targets, scale, dropout };
 
@@ -269,21 +275,18 @@ impl Trainer {
         let Self { model, network, grads, norm, corpus, crew, kernels, .. } = self;
         let config = &model.config;
         let (batch, most) = (config.batch, config.seq);
-        let (mut ids, mut targets) = (vec![0; most * batch], vec![0; most * batch]);
         let part = most.div_ceil(REHEARSED_PART);
-        Lanes::new(corpus, Split::Train, batch, part)?.fill(
-            0,
-            part,
-            &mut ids[..part * batch],
-            &mut targets[..part * batch],
-        )?;
+        let mut reader = Lanes::new(corpus, Split::Train, batch, part)?;
+        let mut symbols = reader.chunk(most);
+        reader.fill(0, part, &mut symbols)?;
+        let (ids, targets) = (&symbols.inputs, &symbols.targets);
         let state = network.state();
         let mut chunk = |steps: usize| {
             let begun = Instant::now();
-            let chunk = Chunk { steps, ids: &ids, targets: &targets, scale: 0.0, dropout: None };
+            let chunk = Chunk { steps, ids, targets, scale: 0.0, dropout: None };
             network.forward(crew, kernels, &model.params, &chunk);
             network.backward(crew, kernels, &model.params, &chunk);
-            grads.compute(crew, kernels, &model.params, network, &ids);
+            grads.compute(crew, kernels, &model.params, network, ids);
             begun.elapsed().as_secs_f64()
         };
         // The first touch of weights and code is nothing to go by.

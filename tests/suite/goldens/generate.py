@@ -171,8 +171,9 @@ def start_weights(net):
 
 
 def builtin_text():
-    command = ["cargo", "run", "--quiet", "--package", "gatemill-corpus", "--example", "builtin_text", "--"]
-    return subprocess.run(command + [str(TEXT_BYTES), str(TEXT_SEED)], cwd=ROOT, check=True, capture_output=True).stdout
+    command = ["cargo", "run", "--quiet", "--package", "gatemill-cli", "--", "corpus", "--builtin"]
+    command += ["--bytes", str(TEXT_BYTES), "--seed", str(TEXT_SEED)]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
 
 
 def train(cell, layers, hidden, clip_norm, vocab, lanes, dtype):

@@ -6,6 +6,7 @@ use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser
 use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 
+mod corpus;
 mod eval;
 mod machine;
 mod runs;
@@ -13,6 +14,7 @@ mod sample;
 mod shell;
 mod train;
 
+pub(crate) use corpus::{BuiltinText, CorpusArgs};
 pub(crate) use eval::EvalArgs;
 pub(crate) use machine::MachineArgs;
 pub(crate) use runs::{RunsArgs, Sort};
@@ -38,7 +40,8 @@ Examples:
   gatemill train book.txt                          learn from a text
   gatemill sample runs/book-lstm-2x256-1           write
   gatemill eval runs/book-lstm-2x256-1 other.txt   score another text
-  gatemill runs                                    look at what was trained")]
+  gatemill runs                                    look at what was trained
+  gatemill corpus book.txt                         look at a text first")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -76,7 +79,8 @@ A character is chosen in this order: --repetition-penalty, --temperature, --top-
     #[command(after_help = "\
 Examples:
   gatemill eval runs/book-lstm-2x256-1 other.txt   another text, read in one go from its start
-  gatemill eval runs/book-lstm-2x256-1 --split val the part of its own text that training did not see")]
+  gatemill eval runs/book-lstm-2x256-1 --split val the part of its own text that training did not see
+  gatemill eval runs/book-lstm-2x256-1 --split test what --test-frac kept aside")]
     Eval(EvalArgs),
     /// Look at what was trained: all runs, one with its losses and samples, or several compared
     #[command(after_help = "\
@@ -114,6 +118,16 @@ Examples:
   gatemill man                                     one page, gatemill.1, to stdout: gatemill man | man -l -
   gatemill man --out man1                          gatemill.1, gatemill-train.1, ... into the folder man1")]
     Man(ManArgs),
+    /// Look at a text before learning from it: encoding, symbols, what guessing costs; or write the built-in text
+    #[command(after_help = "\
+Examples:
+  gatemill corpus book.txt                         its encoding, its symbols, the figures a model must beat
+  gatemill corpus src --vocab bytes --json         a folder as bytes, one JSON object on stdout
+  gatemill corpus --builtin --bytes 10MB > text    the built-in text
+  gatemill corpus --builtin --bytes 1MB --labels   a line for each character: in a quotation, in an if, how deep
+
+A file that is not UTF-8 is surveyed to its end: faults are counted, and their first places told.")]
+    Corpus(CorpusArgs),
 }
 
 fn size() -> RangedU64ValueParser<usize> {

@@ -8,6 +8,7 @@
 mod place; // a folder to run in, and what came of it
 
 mod bits; // the same weights on every way
+mod corpus; // look at a text, write the built-in one
 mod ends; // steps, minutes, patience
 mod flags; // every flag of `train`
 mod kill; // signals, sudden ends
