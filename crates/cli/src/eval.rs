@@ -3,7 +3,7 @@
 //! A file is one lane from zero state. `--split val` cuts the run's own validation text into the run's lanes and reads as
 //! much of it as the run did, so the result is the run's `val_nats`, bit for bit.
 
-use gatemill_corpus::Io;
+use gatemill_corpus::{Corpus, Io};
 use gatemill_train::run::resume::Origin;
 use gatemill_train::{Config, Evaluation};
 use serde::Serialize;
@@ -35,12 +35,14 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
         let corpus = corpus::open(&source, &model.config, vocab, Io::Map)?;
         origin.check(&source, &corpus.fingerprint().to_string())?;
         let batch = args.batch.unwrap_or(model.config.batch);
+        tell(&corpus);
         let corpus = std::sync::Arc::new(corpus);
         crew.install(|| model.evaluate_split(&corpus, (batch, model.config.eval_tokens), &crew, &kernels))?
     } else {
         let source = corpus::files(&args.files)?;
         let whole = Config { val_frac: 0.0, ..model.config.clone() };
         let corpus = std::sync::Arc::new(corpus::open(&source, &whole, vocab, Io::Map)?);
+        tell(&corpus);
         crew.install(|| model.evaluate_file(&corpus, &crew, &kernels))?
     };
     let Some(Evaluation { nats, bits, perplexity, tokens, unseen }) = score else {
@@ -59,4 +61,10 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
     );
     json::text(text.as_bytes())?;
     Ok(exit::OK)
+}
+
+/// Says what a person should know about a text.
+fn tell(corpus: &Corpus) {
+    let progress = Progress::new();
+    corpus.notes().iter().for_each(|note| progress.line(&format!("note: {note}")));
 }

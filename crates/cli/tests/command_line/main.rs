@@ -8,6 +8,7 @@
 mod place; // a folder to run in, and what came of it
 
 mod bits; // the same weights on every way
+mod intake; // folders, compressed text, standard input
 mod kill;
 mod session; // train, sample, evaluate // signals, sudden ends
 
