@@ -2,6 +2,7 @@
 
 use crate::place::{Place, read};
 use gatemill_corpus::{Corpus, CorpusError, ErrorKind, Io, OpenOptions, Split, VocabKind, expand};
+use sha2::{Digest, Sha256};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
@@ -161,9 +162,7 @@ fn thousands_of_small_files_are_one_corpus_with_few_descriptors() {
                 assert_eq!(String::from_utf8(read(&corpus, Split::Val)).unwrap(), joined[1]);
             }
             corpus.check_unchanged().unwrap();
-            // The same print as that of files that are all held open.
-            let bytes: u64 = paths.iter().map(|path| fs::metadata(path).unwrap().len()).sum();
-            assert_eq!(corpus.size_bytes(), bytes);
+            assert_eq!(corpus.fingerprint().to_string(), print(&paths), "as of files that are all held open");
         }
     }
     // One cache for the wide files and the others, and one for the first round.
@@ -177,6 +176,19 @@ fn thousands_of_small_files_are_one_corpus_with_few_descriptors() {
     fs::write(&paths[900], b"abc\xFFdef").unwrap();
     let error = Corpus::open(&paths, &place.options()).unwrap_err();
     assert!(matches!(&error, CorpusError::InvalidUtf8 { path, offset: 3, .. } if *path == paths[900]), "{error}");
+}
+
+/// The fingerprint of files of one block each, as its page has it: their length, SHA-256 over length and content of each.
+fn print(paths: &[PathBuf]) -> String {
+    let (mut hash, mut size_bytes) = (Sha256::new(), 0);
+    for path in paths {
+        let bytes = fs::read(path).unwrap();
+        size_bytes += bytes.len();
+        hash.update((bytes.len() as u64).to_le_bytes());
+        hash.update(bytes);
+    }
+    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{size_bytes}:{hex}")
 }
 
 /// Open files of this process below a folder.
