@@ -62,23 +62,30 @@ pub(crate) struct LineEnds {
 }
 
 impl LineEnds {
-    /// Of the first `len` of `bytes`; a CR at their end looks at the byte behind.
-    fn of(bytes: &[u8], len: usize) -> Self {
+    /// Of the first `len` of `bytes`; a CR at their end looks at the byte behind. `has_cr`: whether there may be any.
+    fn of(bytes: &[u8], len: usize, has_cr: bool) -> Self {
         let own = bytes.get(..len).unwrap_or(bytes);
-        let mut ends = Self { lf: memchr::memchr_iter(b'\n', own).count() as u64, ..Self::default() };
-        for at in memchr::memchr_iter(b'\r', own) {
-            match bytes.get(at + 1) {
-                Some(b'\n') => ends.crlf += 1,
-                _ => ends.cr += 1,
-            }
-        }
-        ends
+        let count = |byte| memchr::memchr_iter(byte, own).count() as u64;
+        let (lf, cr) = (count(b'\n'), if has_cr { count(b'\r') } else { 0 });
+        let crlf = if cr > 0 { pairs(own, bytes.get(1..).unwrap_or_default()) } else { 0 };
+        Self { crlf, lf, cr: cr - crlf }
     }
     pub(crate) fn add(&mut self, other: Self) {
         self.crlf += other.crlf;
         self.lf += other.lf;
         self.cr += other.cr;
     }
+}
+
+/// Places with a CR in `these` and an LF in `next`.
+fn pairs(these: &[u8], next: &[u8]) -> u64 {
+    // In u8, which 255 places cannot overflow, so that the compiler makes vectors of it.
+    const PLACES: usize = 255;
+    let parts = these.chunks(PLACES).zip(next.chunks(PLACES));
+    let count = |(these, next): (&[u8], &[u8])| {
+        these.iter().zip(next).fold(0u8, |sum, (&a, &b)| sum + u8::from(a == b'\r' && b == b'\n'))
+    };
+    parts.map(|part| u64::from(count(part))).sum()
 }
 
 /// What a pass over a file found.
@@ -235,28 +242,33 @@ fn scan_block(
     let own = buffer.get(..len).unwrap_or_default();
     let skipped = continuation_bytes(own, index == 0);
     let crc = crc32fast::hash(own);
-    let line_ends = LineEnds::of(buffer, len);
     let text = match block_text(buffer, len, index == 0) {
         Ok(text) => text,
-        Err(wrong_at) => return Ok(Found { len, skipped, crc, line_ends, wrong_at, block: None }),
+        Err(wrong_at) => {
+            let line_ends = LineEnds::default();
+            return Ok(Found { len, skipped, crc, line_ends, wrong_at, block: None });
+        }
     };
     let ascii = text.text.is_ascii() && text.last.is_empty();
-    let symbols = if ascii {
-        let mut bytes = [false; 128];
+    let (symbols, has_cr) = if ascii {
+        // An entry for each byte, so that none needs a check.
+        let mut bytes = [false; 256];
         for &b in text.text.as_bytes() {
             if let Some(met) = bytes.get_mut(usize::from(b)) {
                 *met = true;
             }
         }
+        let has_cr = bytes.get(usize::from(b'\r')) == Some(&true);
         (0..).zip(bytes).filter(|&(_, met)| met).for_each(|(code, _)| seen.insert(code));
-        text.text.len()
+        (text.text.len(), has_cr)
     } else {
         let insert = |n, c| {
             seen.insert(u32::from(c));
             n + 1
         };
-        text.text.chars().chain(text.last.chars()).fold(0, insert)
+        (text.text.chars().chain(text.last.chars()).fold(0, insert), true)
     };
+    let line_ends = LineEnds::of(buffer, len, has_cr);
     let block = BlockScan { skipped, symbols, finished: text.finished, ascii };
     Ok(Found { len, skipped, crc, line_ends, wrong_at: skipped, block: Some(block) })
 }

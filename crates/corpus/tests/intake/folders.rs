@@ -138,7 +138,7 @@ fn thousands_of_small_files_are_one_corpus_with_few_descriptors() {
         |i: u32, wide: bool| format!("{i} {}{}\n", "x".repeat(i as usize % 50), if wide { "\u{e9}" } else { "" });
     for wide in [false, true] {
         let mut joined = [String::new(), String::new()];
-        for i in 0..1500 {
+        for i in 0..600 {
             let text = text(i, wide && i % 3 == 0);
             place.write(&format!("{}/{i:05}", i % 7), &text);
         }
@@ -170,12 +170,12 @@ fn thousands_of_small_files_are_one_corpus_with_few_descriptors() {
     // What happens to one of them is told of that one.
     let paths = place.expand(&[place.path("texts")], b"").unwrap().paths;
     let corpus = Corpus::open(&paths, &place.options()).unwrap();
-    fs::write(&paths[700], "now longer than it was, whatever that was; now longer than it was").unwrap();
+    fs::write(&paths[300], "now longer than it was, whatever that was; now longer than it was").unwrap();
     let error = corpus.check_unchanged().unwrap_err();
-    assert!(error.to_string().contains(&format!("{:?}", paths[700])), "{error}");
-    fs::write(&paths[900], b"abc\xFFdef").unwrap();
+    assert!(error.to_string().contains(&format!("{:?}", paths[300])), "{error}");
+    fs::write(&paths[500], b"abc\xFFdef").unwrap();
     let error = Corpus::open(&paths, &place.options()).unwrap_err();
-    assert!(matches!(&error, CorpusError::InvalidUtf8 { path, offset: 3, .. } if *path == paths[900]), "{error}");
+    assert!(matches!(&error, CorpusError::InvalidUtf8 { path, offset: 3, .. } if *path == paths[500]), "{error}");
 }
 
 /// The fingerprint of files of one block each, as its page has it: their length, SHA-256 over length and content of each.
@@ -200,15 +200,15 @@ fn descriptors_below(folder: &Path) -> usize {
 #[test]
 fn many_names_become_a_list_that_opens_as_the_files_do() {
     let place = Place::new();
-    let name = "a".repeat(200);
-    for i in 0..1500 {
+    let name = "a".repeat(240);
+    for i in 0..1150 {
         place.write(&format!("{name}{i:04}"), format!("text {i}"));
     }
     let expanded = place.expand(&[place.path("texts")], b"").unwrap();
     let [list] = &expanded.paths[..] else { panic!("{}", expanded.paths.len()) };
     assert!(list.starts_with(place.cache()) && list.to_str().unwrap().contains("/texts-"), "{list:?}");
-    assert!(expanded.notes[1].contains("the list of these 1,500 files is kept in"), "{:?}", expanded.notes);
-    let text: String = (0..1500).map(|i| format!("text {i}")).collect();
+    assert!(expanded.notes[1].contains("the list of these 1,150 files is kept in"), "{:?}", expanded.notes);
+    let text: String = (0..1150).map(|i| format!("text {i}")).collect();
     let corpus = Corpus::open(&expanded.paths, &OpenOptions { val_frac: 0.0, ..place.options() }).unwrap();
     assert_eq!(String::from_utf8(read(&corpus, Split::Train)).unwrap(), text);
 }

@@ -109,7 +109,7 @@ fn cut_or_damaged_compressed_data_is_refused_and_leaves_nothing() {
                 assert_eq!(place.cached(), [""; 0], "{name} cut to {len}");
             }
         }
-        for bit in 0..8 * whole.len() {
+        for bit in (0..8 * whole.len()).step_by(5) {
             let mut packed = whole.to_vec();
             packed[bit / 8] ^= 1 << (bit % 8);
             place.write(name, &packed);
