@@ -3,7 +3,7 @@
 //! A file is one lane from zero state. `--split val` cuts the run's own validation text into the run's lanes and reads as
 //! much of it as the run did, so the result is the run's `val_nats`, bit for bit; `--split test` reads its test text so.
 
-use gatemill_corpus::{Io, Split};
+use gatemill_corpus::{Corpus, Io, Split};
 use gatemill_train::run::resume::Origin;
 use gatemill_train::{Config, Evaluation};
 use serde::Serialize;
@@ -36,12 +36,14 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
         let corpus = corpus::open(&source, &model.config, vocab, Io::Map)?;
         origin.check(&source, &corpus.fingerprint().to_string())?;
         let batch = args.batch.unwrap_or(model.config.batch);
+        tell(&corpus);
         let corpus = std::sync::Arc::new(corpus);
         crew.install(|| model.evaluate_split(&corpus, split, (batch, model.config.eval_tokens), &crew, &kernels))?
     } else {
         let source = corpus::files(&args.files)?;
         let whole = Config { val_frac: 0.0, test_frac: 0.0, ..model.config.clone() };
         let corpus = std::sync::Arc::new(corpus::open(&source, &whole, vocab, Io::Map)?);
+        tell(&corpus);
         crew.install(|| model.evaluate_file(&corpus, &crew, &kernels))?
     };
     let Some(Evaluation { nats, bits, perplexity, tokens, unseen }) = score else {
@@ -73,4 +75,10 @@ fn check_part(split: Split, config: &Config) -> Result<(), Failure> {
     }
     Err(Failure::new(USAGE, format!("this run kept no {part} part of its text ({flag} {fraction})"))
         .help(format!("train with {flag} 0.05 to have one, choose the other part, or give a FILE to score")))
+}
+
+/// Says what a person should know about a text.
+fn tell(corpus: &Corpus) {
+    let progress = Progress::new();
+    corpus.notes().iter().for_each(|note| progress.line(&format!("note: {note}")));
 }

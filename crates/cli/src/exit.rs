@@ -162,8 +162,21 @@ impl From<CorpusError> for Failure {
         let help = match &error {
             CorpusError::Empty { .. } => "give a file with text in it; without a FILE the built-in text is used",
             CorpusError::TooShort { .. } => "give more text, or make --batch or --seq smaller",
-            CorpusError::InvalidUtf8 { .. } | CorpusError::Utf16 { .. } => {
-                "--vocab bytes trains on the bytes as they are; iconv converts to UTF-8"
+            CorpusError::InvalidUtf8 { .. } => {
+                "--lossy reads what is not UTF-8 as U+FFFD; --vocab bytes trains on the bytes as they are; iconv converts \
+                 to UTF-8"
+            }
+            CorpusError::Utf16 { .. } => "--vocab bytes trains on the bytes as they are; iconv converts to UTF-8",
+            CorpusError::CutList { .. } => "give the folder again, beside --resume RUN or --split val",
+            CorpusError::EmptyFolder { .. } => "give a folder with files in it, or the files themselves",
+            CorpusError::StandardInputTwice => "give - once",
+            CorpusError::NotSeekable { .. } => {
+                "give - to read standard input: `gatemill train - < PIPE`, or `COMMAND | gatemill train -`"
+            }
+            CorpusError::NotPacked { .. } | CorpusError::Packed { .. } => "rename the file after what it is",
+            CorpusError::Unpack { .. } => "fetch or pack the file again; `gzip -t` and `zstd -t` test one",
+            CorpusError::Keep { .. } | CorpusError::NoCache { .. } => {
+                "free some space there, or choose another folder: XDG_CACHE_HOME=DIR gatemill ..."
             }
             CorpusError::Shrank { .. } | CorpusError::ReadFault { .. } | CorpusError::Changed { .. } => {
                 "put the text back as it was and go on with `gatemill train --resume RUN`"

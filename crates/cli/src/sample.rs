@@ -276,7 +276,7 @@ fn read_prime(path: &Path) -> Result<Vec<u8>, Failure> {
 fn of_prime(file: Option<&Path>, error: CorpusError) -> Failure {
     match (error, file) {
         (CorpusError::InvalidUtf8 { offset, .. }, Some(path)) => {
-            let error = CorpusError::InvalidUtf8 { path: path.to_owned(), offset };
+            let error = CorpusError::InvalidUtf8 { path: path.to_owned(), offset, of: "" };
             let help =
                 "this model writes characters and reads UTF-8; iconv converts to it, `head -c` cuts before the fault";
             Failure { help: Some(help.to_owned()), ..error.into() }

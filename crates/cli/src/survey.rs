@@ -2,16 +2,19 @@
 
 use std::fmt::Write;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::sync::Once;
 
 use gatemill_corpus::survey::{Bigram, FileSurvey, Survey, SurveyOptions, Yardsticks, survey};
 use gatemill_corpus::{Io, VocabKind};
 use gatemill_crew::Crew;
 use gatemill_train::VocabChoice;
+use gatemill_train::run::Source;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use crate::args::CorpusArgs;
+use crate::corpus;
 use crate::exit::{self, Failure};
 use crate::json;
 use crate::progress::grouped;
@@ -38,7 +41,11 @@ pub(crate) fn run(args: &CorpusArgs) -> Result<u8, Failure> {
     };
     // Read, not mapped: pages of a map would count as memory of this program until they are wanted elsewhere.
     let options = SurveyOptions { vocab, io: Io::Read };
-    let result = crew.install(|| survey(&args.files, &options, &progress));
+    let files: Vec<PathBuf> = match corpus::files(&args.files)? {
+        Source::Files { paths } => paths.into_iter().map(PathBuf::from).collect(),
+        Source::Builtin { .. } => Vec::new(),
+    };
+    let result = crew.install(|| survey(&files, &options, &progress));
     bar.finish_and_clear();
     let survey = result?;
     let listed = if args.all { usize::MAX } else { LISTED };

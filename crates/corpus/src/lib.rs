@@ -1,6 +1,7 @@
 //! Bytes on disk to lanes of token ids.
 //!
 //! ```text
+//! FILE, DIR, - --expand--> files --unpack--> text
 //! file --source, map--> bytes --scan--> vocabulary, counts --tokens, cache--> ids --split--> stream --lanes--> [T, B] --fetch--> chunk
 //! ```
 //!
@@ -45,7 +46,22 @@
 
 mod error;
 
+// Files.
+mod expand;
+
+mod list;
+
+mod draft;
+
+mod prepared;
+
+mod unpack;
+
+mod lossy;
+
 // Bytes.
+mod pool;
+
 #[allow(unsafe_code, reason = "the one file that maps and copies out of maps")]
 mod map;
 
@@ -53,6 +69,8 @@ mod source;
 
 // Tokens.
 mod vocab;
+
+mod decomposed;
 
 #[allow(clippy::arithmetic_side_effects, reason = "offsets and counts stay below a file's size, a u64 fixed at open")]
 mod scan;
@@ -84,6 +102,7 @@ pub mod builtin;
 pub use cache::default_cache_dir;
 pub use corpus::{Corpus, OpenOptions};
 pub use error::{CorpusError, ErrorKind};
+pub use expand::{Expanded, expand, is_standard_input};
 pub use fetch::Fetcher;
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use lanes::{Chunk, Lanes};

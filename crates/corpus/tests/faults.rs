@@ -141,7 +141,7 @@ fn fault_c05_invalid_utf8() {
     // The second of two files is named.
     let ((_a, good), (_b, bad)) = (file(b"abc"), file(b"\xFF"));
     let error = Corpus::open(&[good, bad.clone()], &chars()).unwrap_err();
-    assert!(matches!(error, CorpusError::InvalidUtf8 { path, offset: 0 } if path == bad));
+    assert!(matches!(error, CorpusError::InvalidUtf8 { path, offset: 0, .. } if path == bad));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod bits; // the same weights on every way
 mod corpus; // look at a text, write the built-in one
 mod ends; // steps, minutes, patience
 mod flags; // every flag of `train`
+mod intake; // folders, compressed text, standard input
 mod kill; // signals, sudden ends
 mod machine; // what runs here; completions, manual
 mod runs; // look at what was trained

@@ -10,8 +10,10 @@
 //! `--lossy` reads it. The numbers are a function of the bytes alone, not of threads or blocks. Memory: two tables for each
 //! worker, the pairs that there are, and 8 bytes for each MiB of text.
 
-use crate::corpus::byte_order_mark;
+use crate::cache::default_cache_dir;
+use crate::corpus::{byte_order_mark, opened};
 use crate::error::CorpusError;
+use crate::prepared::Shelf;
 use crate::source::{Io, Source};
 use crate::vocab::VocabKind;
 use std::path::{Path, PathBuf};
@@ -110,7 +112,8 @@ pub fn survey(
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Survey, CorpusError> {
     let mut notes = Vec::new();
-    let sources = paths.iter().map(|path| Source::open(path, options.io, &mut notes)).collect::<Result<Vec<_>, _>>()?;
+    let mut shelf = Shelf::new(default_cache_dir());
+    let sources = opened(paths, options.io, &mut shelf, &mut notes)?;
     let mut survey = pass::over(&sources, options.vocab, pass::Sizes::default(), progress)?;
     survey.notes = notes;
     Ok(survey)
