@@ -195,13 +195,15 @@ impl Preset {
         }
     }
 
-    /// The preset as flags of `gatemill train`: what it changes of the defaults, name and value.
-    pub fn flags(self) -> Vec<(String, String)> {
+    /// The preset as flags of `gatemill train`, for windows of `seq` steps: what it changes of the defaults, name and
+    /// value.
+    pub fn flags_at(self, seq: usize) -> Vec<(String, String)> {
         let object = |config: &Config| match serde_json::to_value(config) {
             Ok(Value::Object(fields)) => fields,
             _ => serde_json::Map::new(),
         };
-        let (ours, theirs, config) = (object(&Config::default()), object(&self.config()), self.config());
+        let config = self.config_at(seq);
+        let (ours, theirs) = (object(&Config::default()), object(&config));
         let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         // The two exclude each other; a value puts the norm away.
         let told = |name: &str| name != "clip-norm" || config.clip_value == 0.0;
@@ -217,6 +219,11 @@ impl Preset {
         ];
         flags.extend(intervals.iter().filter_map(|(name, every)| Some(((*name).to_owned(), (*every)?.to_string()))));
         flags
+    }
+
+    /// [`Preset::flags_at`] the tool's own window.
+    pub fn flags(self) -> Vec<(String, String)> {
+        self.flags_at(self.seq())
     }
 
     /// Whether a configuration made from this preset still is what the tool would train.

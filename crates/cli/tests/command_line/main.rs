@@ -9,6 +9,7 @@ mod place; // a folder to run in, and what came of it
 
 mod bits; // the same weights on every way
 mod kill;
+mod presets; // other tools' settings and flags, pages
 mod session; // train, sample, evaluate // signals, sudden ends
 
 mod fault_checkpoint; // K rows
