@@ -274,12 +274,19 @@ pub(super) fn start_or_resume(line: &mut Line, value: &str, all: &[Given]) -> St
     match value {
         "scratch" => "is left out: a run starts from scratch unless --resume is given".to_owned(),
         "resume" => {
-            line.flags.retain(|(flag, _)| flag != "--out");
             line.set("--resume", of(all, "out_dir").unwrap_or(RUN));
             "is now --resume with the run's folder".to_owned()
         }
         other => format!("is left out: {other} is a Transformer"),
     }
+}
+
+pub(super) fn out_dir(line: &mut Line, value: &str, all: &[Given]) -> String {
+    if of(all, "init_from") == Some("resume") {
+        return "is the folder behind --resume".to_owned();
+    }
+    line.set("--out", value);
+    "is now --out, a folder of the run's own".to_owned()
 }
 
 pub(super) fn eval_and_save_every(line: &mut Line, value: &str, _: &[Given]) -> String {

@@ -149,15 +149,13 @@ fn scan(task: Task, words: &[String]) -> (Vec<Given>, Own) {
             own.words.extend(words.by_ref().cloned());
         } else if let Some(long) = name.strip_prefix("--") {
             match ours.get(long) {
-                Some(takes_value) => {
-                    own.flags.push(word.clone());
-                    if *takes_value && value.is_none() {
-                        own.flags.extend(words.next().cloned());
-                    }
-                }
-                None if is_known(task, long, &[Tool::NanoGpt])
-                    || (long.contains('_') && is_known(task, long, &Tool::ALL)) =>
-                {
+                Some(true) => match value {
+                    None => own.flags.extend([word.clone()].into_iter().chain(words.next().cloned())),
+                    Some(value) if value.starts_with('-') || value.is_empty() => own.flags.push(word.clone()),
+                    Some(value) => own.flags.extend([name.to_owned(), value]),
+                },
+                Some(false) => own.flags.push(word.clone()),
+                None if is_old(task, long) => {
                     // nanoGPT joins by =, the others take the next word.
                     let next = || words.as_slice().first().filter(|next| !next.starts_with('-')).cloned();
                     let apart = if value.is_none() { next() } else { None };
@@ -182,6 +180,12 @@ fn scan(task: Task, words: &[String]) -> (Vec<Given>, Own) {
         }
     }
     (given, own)
+}
+
+/// Whether a name behind two dashes is a tool's: nanoGPT's, preprocess.py's, or another's with a dash too many.
+fn is_old(task: Task, name: &str) -> bool {
+    let unmistakable = name.contains('_') || ["encoding", "quiet"].contains(&name);
+    is_known(task, name, &[Tool::NanoGpt]) || (unmistakable && is_known(task, name, &Tool::ALL))
 }
 
 fn is_known(task: Task, name: &str, tools: &[Tool]) -> bool {

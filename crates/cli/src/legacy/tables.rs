@@ -110,7 +110,7 @@ const TORCH_RNN_SAMPLE: Table = &[
 ];
 
 const NANOGPT_TRAIN: Table = &[
-    ("out_dir", Flag("--out")),
+    ("out_dir", Otherwise(line::out_dir)),
     ("eval_interval", Flag("--eval-every")),
     ("log_interval", EVERY_STEP),
     ("eval_iters", Gone("an evaluation reads the validation text from its start; --eval-tokens N bounds it")),

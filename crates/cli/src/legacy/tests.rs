@@ -104,8 +104,7 @@ fn nanogpts_lines() {
              --dataset=shakespeare_char --decay_lr=False --weight_decay=0.2 --grad_clip=0.5 --out_dir=out"
         ),
         "train data/shakespeare_char/input.txt --preset nanogpt --seq 64 --batch 12 --layers 4 --hidden 128 --steps 2000 \
-         --schedule constant --weight-decay 0.2 --clip-norm 0.5 --out out --dropout=0.0"
-            .replace("--dropout=0.0", "'--dropout=0.0'")
+         --schedule constant --weight-decay 0.2 --clip-norm 0.5 --out out --dropout 0.0"
     );
     assert_eq!(typed("train x --n_layer 6 --compile"), "train x --preset nanogpt --layers 6");
     assert_eq!(typed("train --init_from=resume --out_dir=o --max_iters=9"), "train --resume o --steps 9");

@@ -189,11 +189,11 @@ fn a_page_beside_resume_counts_as_flags() {
     place.write("slower.toml", "lr = 0.001\n");
     place.write("larger.toml", "hidden = 18\n");
     place.write("preset.toml", "preset = \"char-rnn\"\n");
+    place.run("train --resume run --config run/config.toml").succeeds();
     place.run("train --resume run --config slower.toml").fails(2, &["--lr"]);
     place.run("train --resume run --config larger.toml --override").fails(2, &["--hidden"]);
     place.run("train --resume run --config preset.toml").fails(2, &["char-rnn"]);
     place.run("train --resume run --config slower.toml --override").succeeds();
-    place.run("train --resume run --config run/config.toml").succeeds();
 }
 
 #[test]
@@ -285,6 +285,10 @@ fn fault_U01_every_wrong_flag_has_a_hint_and_writes_nothing() {
         ("train text.txt --lr=", "--lr"),
         ("train text.txt --hidden=-1", "1..=1048576"),
         ("train text.txt --hidden=1048577", "1..=1048576"),
+        ("train text.txt --layers=-1", "1..=1024"),
+        ("train text.txt --embed=-1", "0..=1048576"),
+        ("train text.txt --steps=-1", "1..=9223372036854775807"),
+        ("train text.txt --threads=-1", "1..=4096"),
         ("train text.txt --hidden=9223372036854775808", "--hidden"),
         ("train text.txt --seed=18446744073709551616", "--seed"),
         ("train text.txt --config", "--config"),
