@@ -87,9 +87,8 @@ impl Line {
                  will differ, so --preset char-rnn is not given, but the rest of it is spelled out"
                     .to_owned(),
             );
-            let clipped = self.has("--clip-value");
             let theirs = preset.flags_at(window(given));
-            let missing = theirs.into_iter().filter(|(flag, _)| !self.has(flag) && !(clipped && flag == "--clip-norm"));
+            let missing = theirs.into_iter().filter(|(flag, _)| !self.has(flag));
             let missing: Vec<_> = missing.map(|(flag, value)| (flag, Some(value))).collect();
             self.flags.splice(0..0, missing);
         } else {

@@ -198,9 +198,10 @@ fn errors_say_where_what_and_what_is_allowed() {
         ("lr = 1\nlr = 2", "line 2, column 1: duplicate key"),
         ("lr = 1\nlearning_rate = 2", "line 2, column 1: learning_rate says again what lr says in line 1"),
         ("clip_norm = 1\nclip-norm = 2", "line 2, column 1: clip-norm says again what clip_norm says in line 1"),
-        ("é = \"\u{e9}", "line 1, column 1: unquoted keys"),
+        ("é = 1", "line 1, column 1: invalid unquoted key"),
+        ("document-separator = 'é' x", "line 1, column 26: "),
     ] {
-        assert!(refused(text).contains(error.trim_start_matches("é")), "{text:?}: {}", refused(text));
+        assert!(refused(text).contains(error), "{text:?}: {}", refused(text));
     }
     let at = At { line: 2, column: 4 };
     assert_eq!(Page::parse(b"# \xc3\xa9\n# \xc3\xa9\xff"), Err(PageError::NotUtf8 { at }));
