@@ -40,7 +40,7 @@ fn pages(folder: &Path) -> io::Result<()> {
              eval_interval = 250\ngradient_accumulation_steps = 2\ndropout = 0.2\nweight_decay = 1e-1\n",
         ),
         ("files", "lossy = true\n[corpus]\nkind = \"files\"\npaths = [\"/a\", '/b']\n"),
-        ("unknown_key", "hiden = 5\n"),
+        ("unknown_key", "hidn = 5\n"),
         ("twice", "clip-norm = 1\nclip_norm = 2\n"),
         ("both", "epochs = 1\nsteps = 1\n"),
         ("no_numbers", "lr = nan\neps = -inf\nbeta1 = 1e999\n"),

@@ -151,13 +151,13 @@ fn what_is_ours_is_left_alone() {
         "train -- -rnn_size --n_layer=6",
         "train x.txt -5",
         "train x.txt -unknown 3",
-        "train x.txt --hiden 3",
+        "train x.txt --hidn 3",
         "train config/x.py",
         "sample r --prime -length",
         "sample r --prime -x --temperature -1",
         "sample r --prime --start=x",
         "sample r --temperature=0.5 --seed=2",
-        "trian -rnn_size 3",
+        "trane -rnn_size 3",
     ] {
         assert!(check("gatemill", words(line).into_iter().map(OsString::from)).is_none(), "{line}");
     }

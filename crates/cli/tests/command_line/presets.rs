@@ -200,7 +200,7 @@ fn a_page_beside_resume_counts_as_flags() {
 fn pages_that_cannot_be_are_refused_where_they_are_wrong() {
     let place = with_text();
     for (page, words) in [
-        ("hidden = 5\n hiden = 5", &["bad.toml, line 2, column 2", "hiden"][..]),
+        ("hidden = 5\n hidn = 5", &["bad.toml, line 2, column 2", "hidn"][..]),
         ("lr = \"fast\"", &["line 1, column 6", "lr = \"fast\"", "a number"]),
         ("hidden = 1048577", &["hidden = 1048577", "1048576"]),
         ("layers = 0", &["layers = 0", "from 1"]),
@@ -218,7 +218,7 @@ fn pages_that_cannot_be_are_refused_where_they_are_wrong() {
         place.write("bad.toml", page);
         place.run("train text.txt --config bad.toml").fails(2, words);
     }
-    place.write("bad.toml", "hiden = 5");
+    place.write("bad.toml", "hidn = 5");
     assert!(place.run("train --config bad.toml").err.contains("help: did you mean hidden?"));
     place.write("bad.toml", b"# caf\xe9\n");
     place.run("train text.txt --config bad.toml").fails(2, &["line 1, column 6", "UTF-8"]);
@@ -275,11 +275,11 @@ fn values_that_look_like_flags_are_values() {
 fn fault_U01_every_wrong_flag_has_a_hint_and_writes_nothing() {
     let place = with_text();
     for (line, hint) in [
-        ("train text.txt --hiden 5", "--hidden"),
-        ("train text.txt --batch-sise 5", "--batch"),
+        ("train text.txt --hidn 5", "--hidden"),
+        ("train text.txt --batchh 5", "--batch"),
         ("train text.txt --weight_decay 0.1", "--weight-decay"),
         ("train text.txt --val_frac=0.1", "--val-frac"),
-        ("train text.txt --presett char-rnn", "--preset"),
+        ("train text.txt --presetx char-rnn", "--preset"),
         ("train text.txt --preset char_rnn", "char-rnn"),
         ("train text.txt --lr=abc", "--lr"),
         ("train text.txt --lr=", "--lr"),
@@ -293,7 +293,7 @@ fn fault_U01_every_wrong_flag_has_a_hint_and_writes_nothing() {
         ("train text.txt --seed=18446744073709551616", "--seed"),
         ("train text.txt --config", "--config"),
         ("train text.txt --optimiser adam", "--optimizer"),
-        ("sample run --tempreture 1", "--temperature"),
+        ("sample run --temperaturex 1", "--temperature"),
     ] {
         let ended = place.run(line);
         assert_eq!(ended.code, Some(2), "{line}: {}", ended.err);

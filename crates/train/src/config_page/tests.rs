@@ -177,8 +177,8 @@ fn nanogpts_names_are_understood() {
 #[test]
 fn errors_say_where_what_and_what_is_allowed() {
     for (text, error) in [
-        ("a\n hiden = 5", "line 1, column 2: key with no value, expected `=`"),
-        ("\n  hiden = 5", "line 2, column 3: unknown key hiden"),
+        ("a\n hidn = 5", "line 1, column 2: key with no value, expected `=`"),
+        ("\n  hidn = 5", "line 2, column 3: unknown key hidn"),
         ("hidden = \"x\"", "line 1, column 10: hidden = \"x\": must be a whole number from 1 to 1048576"),
         ("hidden = 5.0", "line 1, column 10: hidden = 5.0: must be a whole number from 1 to 1048576"),
         ("hidden = -1", "line 1, column 10: hidden = -1: must be a whole number from 1 to 1048576"),
@@ -206,8 +206,8 @@ fn errors_say_where_what_and_what_is_allowed() {
     let at = At { line: 2, column: 4 };
     assert_eq!(Page::parse(b"# \xc3\xa9\n# \xc3\xa9\xff"), Err(PageError::NotUtf8 { at }));
     let help = |text: &str| Page::parse(text.as_bytes()).expect_err(text).help();
-    assert_eq!(help("hiden = 5"), "did you mean hidden?");
-    assert_eq!(help("blok_size = 5"), "did you mean block-size?");
+    assert_eq!(help("hidn = 5"), "did you mean hidden?");
+    assert_eq!(help("blockk_size = 5"), "did you mean block-size?");
     assert!(help("xyzzy = 5").contains("--help"));
     assert!(help("decay_lr = True").contains("small letters"));
 }
