@@ -15,9 +15,8 @@ use crate::progress::Progress;
 /// The built-in text of `gatemill train` without a FILE. Its length is a guess: a few minutes for the default model.
 pub(crate) const BUILTIN: Source = Source::Builtin { bytes: 2_000_000, seed: 1 };
 
-/// What was given as a source: files, folders, standard input. It is kept as a list of files by absolute paths, so that a
-/// run can be resumed from anywhere and reads the same files then. Says on stderr how it was understood.
-pub(crate) fn files(paths: &[PathBuf]) -> Result<Source, Failure> {
+/// The files that paths stand for: folders with all in them, standard input. Says on stderr how they were understood.
+pub(crate) fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let (progress, mut stdin) = (Progress::new(), std::io::stdin().lock());
     if paths.iter().any(|path| is_standard_input(path)) && stdin.is_terminal() {
         progress.line("note: the text is read from the terminal, until Ctrl-D on a line of its own");
@@ -26,6 +25,12 @@ pub(crate) fn files(paths: &[PathBuf]) -> Result<Source, Failure> {
     for note in &expanded.notes {
         progress.line(&format!("note: {note}"));
     }
+    Ok(expanded.paths)
+}
+
+/// What was given as a source. It is kept as a list of files by absolute paths, so that a run can be resumed from anywhere
+/// and reads the same files then.
+pub(crate) fn files(paths: &[PathBuf]) -> Result<Source, Failure> {
     let absolute = |path: &PathBuf| {
         let path =
             std::path::absolute(path).map_err(|error| Failure::new(USAGE, format!("{path:?} is no path: {error}")))?;
@@ -35,7 +40,7 @@ pub(crate) fn files(paths: &[PathBuf]) -> Result<Source, Failure> {
                 .help("rename the file: its path is kept in the checkpoints, which are UTF-8")),
         }
     };
-    Ok(Source::Files { paths: expanded.paths.iter().map(absolute).collect::<Result<_, _>>()? })
+    Ok(Source::Files { paths: expanded(paths)?.iter().map(absolute).collect::<Result<_, _>>()? })
 }
 
 /// Opens a source as the configuration wants it, with the vocabulary of a model where there is one.

@@ -72,6 +72,11 @@ impl Failure {
     }
 }
 
+/// Says more about an error, on a line of its own.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "note: {}", one_line(text));
+}
+
 /// Paths and names are others' texts: no line breaks, no control characters.
 fn one_line(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()

@@ -34,6 +34,9 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args; // the flags
+mod asked; // defaults, preset, page, flags -> what is asked for
+mod legacy; // other tools' flags -> what to type
+
 mod corpus; // a source -> an open corpus
 mod model; // a path -> a model
 
@@ -61,6 +64,9 @@ use exit::Failure;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| exit::report_panic(&panic.to_string())));
+    if let Some(refusal) = legacy::check(&train::me(), std::env::args_os().skip(1)) {
+        return exit::code(refusal.report());
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version are errors to the parser too; it knows the code and the stream.

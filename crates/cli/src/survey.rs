@@ -2,14 +2,12 @@
 
 use std::fmt::Write;
 use std::io::IsTerminal;
-use std::path::PathBuf;
 use std::sync::Once;
 
 use gatemill_corpus::survey::{Bigram, FileSurvey, Survey, SurveyOptions, Yardsticks, survey};
 use gatemill_corpus::{Io, VocabKind};
 use gatemill_crew::Crew;
 use gatemill_train::VocabChoice;
-use gatemill_train::run::Source;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
@@ -41,10 +39,7 @@ pub(crate) fn run(args: &CorpusArgs) -> Result<u8, Failure> {
     };
     // Read, not mapped: pages of a map would count as memory of this program until they are wanted elsewhere.
     let options = SurveyOptions { vocab, io: Io::Read };
-    let files: Vec<PathBuf> = match corpus::files(&args.files)? {
-        Source::Files { paths } => paths.into_iter().map(PathBuf::from).collect(),
-        Source::Builtin { .. } => Vec::new(),
-    };
+    let files = corpus::expanded(&args.files)?;
     let result = crew.install(|| survey(&files, &options, &progress));
     bar.finish_and_clear();
     let survey = result?;

@@ -7,6 +7,9 @@
 mod config; // what a run is made of
 mod error; // what can end it
 
+pub mod config_page; // a file of flags
+pub mod preset; // other tools' settings
+
 mod init; // initial weights
 mod model; // symbols | stack | readout
 
@@ -34,5 +37,6 @@ pub use config::{CellKind, Config, ConfigError, InitKind, OptimizerKind, Schedul
 pub use error::{ErrorKind, TrainError};
 pub use eval::Evaluation;
 pub use model::CharModel;
+pub use preset::Preset;
 pub use sample::{Generator, SampleOptions, SampleState, StateError};
 pub use trainer::{Cost, EpochEnd, StepReport, Trainer, weight_bytes};

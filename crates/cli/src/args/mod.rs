@@ -2,7 +2,7 @@
 //!
 //! Ranges are checked where a number alone shows that it cannot be; the rest is [`Config::validate`]'s.
 
-use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, RangedI64ValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 
@@ -23,9 +23,9 @@ pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use train::TrainArgs;
 
 /// Sizes beyond this are typing errors: the product of two of them still fits every count.
-const LARGEST_SIZE: u64 = 1 << 20;
+const LARGEST_SIZE: i64 = 1 << 20;
 /// The largest whole number that config.toml can hold.
-const LARGEST_WHOLE: u64 = i64::MAX as u64;
+const LARGEST_WHOLE: i64 = i64::MAX;
 
 /// Train character models (RNN, LSTM, GRU) on the CPU, write with them, score text with them.
 ///
@@ -130,16 +130,21 @@ A file that is not UTF-8 is surveyed to its end: faults are counted, and their f
     Corpus(CorpusArgs),
 }
 
-fn size() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..=LARGEST_SIZE)
+fn size() -> RangedI64ValueParser<usize> {
+    between(1, LARGEST_SIZE)
 }
 
-fn whole() -> RangedU64ValueParser<u64> {
-    RangedU64ValueParser::new().range(1..=LARGEST_WHOLE)
+fn whole() -> RangedI64ValueParser<u64> {
+    between(1, LARGEST_WHOLE)
 }
 
-fn whole_or_zero() -> RangedU64ValueParser<u64> {
-    RangedU64ValueParser::new().range(0..=LARGEST_WHOLE)
+fn whole_or_zero() -> RangedI64ValueParser<u64> {
+    between(0, LARGEST_WHOLE)
+}
+
+/// Whole numbers from .. to; signed, so that -1 is answered with the range and not as no number.
+fn between<T: TryFrom<i64> + Clone + Send + Sync>(least: i64, most: i64) -> RangedI64ValueParser<T> {
+    RangedI64ValueParser::new().range(least..=most)
 }
 
 /// A choice by the names that the configuration's files use.

@@ -14,6 +14,7 @@ mod flags; // every flag of `train`
 mod intake; // folders, compressed text, standard input
 mod kill; // signals, sudden ends
 mod machine; // what runs here; completions, manual
+mod presets; // other tools' settings and flags, pages
 mod runs; // look at what was trained
 mod sample; // every flag of `sample`
 mod session; // train, sample, evaluate
