@@ -15,6 +15,7 @@ fn main() -> io::Result<()> {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
     corpora(&seeds.join("corpus_open"))?;
     checkpoints(&seeds.join("checkpoint_read"))?;
+    caches(&seeds.join("token_cache"))?;
     pages(&seeds.join("config"))
 }
 
@@ -128,6 +129,38 @@ fn checkpoints(folder: &Path) -> io::Result<()> {
         write(name, &file(header.as_bytes(), &vec![0x3f; data_bytes]))?;
     }
     write("m13_pickle", b"PK\x03\x04\0\0\0\0\0\0archive/data.pkl")
+}
+
+/// Faults C09 and C16 of a token cache. The first byte chooses the text (bit 0), changes of its cache in place of a whole
+/// file (bit 1), and which checksums are made right (bits 2 and 3); a change is place, value, kind.
+fn caches(folder: &Path) -> io::Result<()> {
+    const CUT: u8 = 0;
+    const INSERT: u8 = 1;
+    const FLIP: u8 = 2;
+    const SET: u8 = 3;
+    let header =
+        [&b"GMTOKENS"[..], &1_u32.to_le_bytes(), &1_u32.to_le_bytes(), &u64::MAX.to_le_bytes(), &[0; 72]].concat();
+    fs::create_dir_all(folder)?;
+    for (name, how, rest) in [
+        ("c16_empty", 0, &[][..]),
+        ("c16_another_program_s", 1, b"PK\x03\x04"),
+        ("c16_count_of_2_64", 0, &header),
+        ("sound", 2, &[]),
+        ("sound_wide", 3, &[]),
+        ("c16_flipped_id", 2, &[100, 0, 1, FLIP]),
+        ("c16_flipped_header", 3, &[70, 0, 1, FLIP]),
+        ("c16_forged_id_beyond_v", 14, &[100, 0, 200, SET]),
+        ("c16_forged_wide_id_beyond_v", 15, &[101, 0, 0xff, SET]),
+        ("c16_forged_count", 14, &[23, 0, 0x7f, SET]),
+        ("c16_forged_width", 14, &[12, 0, 4, SET]),
+        ("c16_forged_version", 14, &[8, 0, 2, SET]),
+        ("c16_half_an_id", 15, &[0xff, 0, 0, CUT]),
+        ("c09_cut_in_the_header", 2, &[50, 0, 0, CUT]),
+        ("one_byte_more", 14, &[200, 0, 1, INSERT]),
+    ] {
+        fs::write(folder.join(name), [&[how], rest].concat())?;
+    }
+    Ok(())
 }
 
 /// A file of this header, padded to 8 bytes, and this data.

@@ -1,6 +1,7 @@
 //! What a plain 2-core Linux machine can't run at all, and why: printed, never counted as passed, never a failure.
 
 use crate::tiers::{TIERS, has_tier};
+use std::process::Command;
 
 /// Each entry: what would run, and why it doesn't run here.
 const ALWAYS: [(&str, &str); 6] = [
@@ -15,7 +16,7 @@ const ALWAYS: [(&str, &str); 6] = [
     ),
 ];
 
-/// The whole list: `ALWAYS`, and the tiers that this CPU lacks.
+/// The whole list: `ALWAYS`, the tiers that this CPU lacks, and tracing where it is forbidden.
 pub(crate) fn list() -> Vec<(String, String)> {
     let mut all: Vec<_> = ALWAYS.iter().map(|(what, why)| ((*what).to_owned(), (*why).to_owned())).collect();
     for tier in TIERS.iter().filter(|tier| !has_tier(tier)) {
@@ -24,5 +25,17 @@ pub(crate) fn list() -> Vec<(String, String)> {
             "this CPU lacks it; the committed hashes still bind the tiers it has".into(),
         ));
     }
+    if forbids_tracing() {
+        let why =
+            "this system does not let strace trace (ptrace is forbidden): the simulated disk and random kills stand in";
+        all.push(("kills and errors at each system call".into(), why.into()));
+    }
     all
+}
+
+/// There is strace, and it may not do its work, as in a container without the right to. One that is missing is another
+/// matter: it can be installed.
+fn forbids_tracing() -> bool {
+    let ends_well = |args: &[&str]| Command::new("strace").args(args).output().map(|out| out.status.success());
+    ends_well(&["--version"]).unwrap_or(false) && !ends_well(&["-qq", "-o", "/dev/null", "true"]).unwrap_or(false)
 }

@@ -23,6 +23,7 @@ mod supply;
 mod asan;
 mod benches;
 mod fuzz;
+mod install;
 mod tiers;
 mod torture;
 
@@ -54,6 +55,9 @@ enum Task {
         /// Seconds for each fuzz target.
         #[arg(long, default_value_t = 600)]
         fuzz_seconds: u64,
+        /// Random kills of a run.
+        #[arg(long, default_value_t = 1000)]
+        kills: u32,
         /// Only tests whose name contains this.
         #[arg(long, value_name = "NAME")]
         filter: Option<String>,
@@ -80,6 +84,8 @@ fn run(args: Args) -> Result<bool> {
             true
         }
         Task::Test { only, list: false } => suite::run_all(&workspace, &suite::choose(&only)?),
-        Task::Torture { fuzz_seconds, filter } => torture::run(&workspace, fuzz_seconds, filter.as_deref()),
+        Task::Torture { fuzz_seconds, kills, filter } => {
+            torture::run(&workspace, fuzz_seconds, kills, filter.as_deref())
+        }
     })
 }

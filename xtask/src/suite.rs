@@ -2,7 +2,7 @@
 
 use crate::report::{self, Row};
 use crate::workspace::Workspace;
-use crate::{asan, benches, borders, fuzz, spelling, style, supply, tiers};
+use crate::{asan, benches, borders, fuzz, install, spelling, style, supply, tiers};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ pub(crate) struct Suite {
 }
 
 /// Every suite.
-pub(crate) const SUITES: [Suite; 11] = [
+pub(crate) const SUITES: [Suite; 12] = [
     Suite { name: "fmt", checks: "rustfmt leaves every file as it is", run: style::fmt },
     Suite {
         name: "borders",
@@ -35,6 +35,11 @@ pub(crate) const SUITES: [Suite; 11] = [
     Suite { name: "docs", checks: "rustdoc without a warning", run: style::docs },
     Suite { name: "tests", checks: "every test and doctest, on this CPU's best tier", run: tiers::best },
     Suite { name: "tiers", checks: "numeric tests with each other tier forced", run: tiers::others },
+    Suite {
+        name: "install",
+        checks: "cargo install, and the installed command from another folder",
+        run: install::run,
+    },
     Suite { name: "benches", checks: "every bench once, verified by the oracle", run: benches::run },
     Suite { name: "asan", checks: "crates with unsafe code under AddressSanitizer (nightly)", run: asan::run },
     Suite { name: "fuzz", checks: "10 seconds of each fuzz target (nightly)", run: fuzz::run },

@@ -12,6 +12,8 @@ use crate::exit::{Failure, RESOURCES};
 /// Copies of the weights that training holds at least: themselves, the gradient, two moments.
 const COPIES: f64 = 4.0;
 const BYTES_PER_MB: f64 = 1e6;
+/// Where a container's memory limit stands, in control groups of version 2 and 1.
+const CGROUP_LIMITS: [&str; 2] = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
 
 /// Refuses a run that needs more than the machine has.
 pub(crate) fn check(config: &Config, vocab: usize) -> Result<(), Failure> {
@@ -37,12 +39,24 @@ fn compare(need: f64, total: f64) -> Result<(), Failure> {
     Err(Failure::new(RESOURCES, message).help("make --hidden, --layers, --batch or --seq smaller"))
 }
 
-/// The machine's memory, as Linux tells it.
+/// The memory that there is: the machine's, as Linux tells it, or the part of it that a container may use.
 fn total_bytes() -> Option<f64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let read = |path: &str| std::fs::read_to_string(path).ok();
+    let machine = read("/proc/meminfo").and_then(|text| machine_bytes(&text));
+    let limits = CGROUP_LIMITS.iter().filter_map(|path| limit_bytes(&read(path)?));
+    machine.into_iter().chain(limits).reduce(f64::min)
+}
+
+/// The total of `/proc/meminfo`.
+fn machine_bytes(text: &str) -> Option<f64> {
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024.0)
+}
+
+/// A limit in bytes; `max` is none.
+fn limit_bytes(text: &str) -> Option<f64> {
+    text.trim().parse::<u64>().ok().map(|bytes| bytes as f64)
 }
 
 #[cfg(test)]
@@ -56,5 +70,13 @@ mod tests {
         assert_eq!(need_bytes(&config, 10), 4.0 * weights + 4.0 * 5.0 * 16.0 * 6.0);
         assert!(compare(10.0, 10.0).is_ok());
         assert_eq!(compare(11.0, 10.0).unwrap_err().code, RESOURCES);
+    }
+
+    #[test]
+    fn the_machine_and_its_container_are_read() {
+        assert_eq!(machine_bytes("MemTotal:       16384 kB\nMemFree: 1 kB\n"), Some(16384.0 * 1024.0));
+        assert_eq!((machine_bytes("MemFree: 1 kB\n"), machine_bytes("")), (None, None));
+        assert_eq!(limit_bytes("536870912\n"), Some(536_870_912.0));
+        assert_eq!((limit_bytes("max\n"), limit_bytes("")), (None, None));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use gatemill_corpus::Io;
 use gatemill_crew::Crew;
@@ -55,8 +56,28 @@ pub(crate) fn signals() -> Result<Signals, Failure> {
 /// The kernels that `GATEMILL_ISA` names, or the best; the workers that were asked for, or all that may run.
 pub(crate) fn machine(threads: Option<usize>) -> Result<(Arc<Crew>, Kernels), Failure> {
     let kernels = Kernels::from_env()?;
-    let crew = Crew::new(threads.unwrap_or_else(Crew::available))?;
+    let crew = crew(threads.unwrap_or_else(Crew::available))?;
     Ok((Arc::new(crew), kernels))
+}
+
+/// So many workers, or half as many, and so on, where the system gives no more: no bit depends on their number.
+fn crew(wanted: usize) -> Result<Crew, Failure> {
+    let mut threads = wanted.max(1);
+    loop {
+        match Crew::new(threads) {
+            Ok(crew) if threads < wanted => {
+                let note = format!("note: the system gives no {wanted} worker threads: going on with {threads}");
+                Progress::new().line(&note);
+                return Ok(crew);
+            }
+            Err(error) if threads > 1 => {
+                threads = threads.checked_div(2).ok_or(error)?;
+                // Those that were started are on their way out, and count until they are gone.
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            other => return Ok(other?),
+        }
+    }
 }
 
 fn start(args: &TrainArgs, crew: Arc<Crew>, kernels: Kernels) -> Result<Run, Failure> {

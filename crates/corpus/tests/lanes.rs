@@ -82,8 +82,13 @@ fn check(corpus: &Corpus, files: &[String], fractions: (f64, f64), batch: usize,
     }
 }
 
+/// Fewer than usual, as each reads files; `cargo xtask torture` asks for more.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(96)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
     #[test]
     fn lanes_are_the_naive_ones(
         files in prop::collection::vec("[ab\u{e9}\u{ac00}\u{10348}]{0,120}|[a-f]{0,120}", 1..4),

@@ -47,11 +47,12 @@ pub(crate) fn factor(max_norm: f64, norm: f64) -> f32 {
 }
 
 #[cfg(test)]
+#[allow(non_snake_case, reason = "fault tests carry the ids of the fault catalogue")]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_norm_is_exact_and_survives_huge_values() {
+    fn fault_N02_the_norm_is_exact_and_survives_huge_values() {
         let crew = Crew::new(2).unwrap();
         for kernels in Kernels::available() {
             let mut g = vec![0.0f32; 3 * NORM_BLOCK + 16];
@@ -68,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn the_factor_never_exceeds_one_nor_divides_by_zero() {
+    fn fault_N03_the_factor_never_exceeds_one_nor_divides_by_zero() {
         assert_eq!(factor(5.0, 0.0), 1.0);
         assert_eq!(factor(5.0, 4.0), 1.0);
         assert_eq!(factor(0.0, 1e9), 1.0);

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::checkpoint::{SaveError, replace_file};
+use crate::checkpoint::{SaveError, best_path, checkpoints_folder, replace_file};
 use crate::config::{CellKind, Config};
 use crate::config_page::to_toml;
 use crate::events::{Event, Sample};
@@ -26,6 +26,8 @@ use crate::storage::{PathKind, Storage};
 const FLUSH_AFTER: Duration = Duration::from_secs(1);
 /// Names longer than this are cut: file systems stop at 255 bytes.
 const NAME_MAX_CHARS: usize = 48;
+/// The first words of every `config.toml` of ours.
+const CONFIG_BEGINS: &str = "# Gatemill ";
 /// Run numbers tried for a free one.
 const NUMBERS: u64 = 1_000_000;
 
@@ -89,16 +91,42 @@ pub fn claim(
 }
 
 /// Whether a run has been here before: it must be resumed, not written over.
-pub fn is_run(storage: &dyn Storage, run: &Path) -> bool {
-    [config_path(run), events_path(run), crate::checkpoint::checkpoints_folder(run)]
-        .iter()
-        .any(|path| storage.kind(path).is_ok())
+///
+/// A start that was killed before its first checkpoint is none, so that what it left does not block the folder: no
+/// checkpoint, no best model, no step in the log, and no `config.toml` but one of ours. Errors: looking at one of these.
+pub fn is_run(storage: &dyn Storage, run: &Path) -> Result<bool, (PathBuf, io::Error)> {
+    let folder = checkpoints_folder(run);
+    let saved = match storage.list(&folder) {
+        Ok(names) => names.iter().any(|name| !name.as_encoded_bytes().starts_with(b".")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err((folder, error)),
+    };
+    let file_says = |path: PathBuf, says: fn(&[u8]) -> bool| match content(storage, &path) {
+        Ok(bytes) => Ok(bytes.is_some_and(|bytes| says(&bytes))),
+        Err(error) => Err((path, error)),
+    };
+    Ok(saved
+        || storage.kind(&best_path(run)).is_ok()
+        || file_says(events_path(run), |log| cut_events(log, 0, false).later > 0)?
+        || file_says(config_path(run), |page| !page.starts_with(CONFIG_BEGINS.as_bytes()))?)
+}
+
+/// All of a file; None if there is none at that path.
+fn content(storage: &dyn Storage, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match storage.kind(path) {
+        Ok(PathKind::File) => {}
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => return Ok(None),
+    }
+    let mut bytes = Vec::new();
+    storage.open(path)?.content.read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }
 
 /// Writes `config.toml`: every flag with its value, the corpus, and how to go on.
 pub fn write_config(storage: &dyn Storage, run: &Path, config: &Config, settings: &Settings) -> Result<(), SaveError> {
     let head = format!(
-        "# Gatemill {}. What this run was asked to do; a checkpoint carries its own copy.\n# To go on: gatemill train --resume {}\n\n",
+        "{CONFIG_BEGINS}{}. What this run was asked to do; a checkpoint carries its own copy.\n# To go on: gatemill train --resume {}\n\n",
         env!("CARGO_PKG_VERSION"),
         run.display().to_string().escape_debug()
     );
@@ -195,14 +223,9 @@ pub(crate) fn cut_back(
     undone: bool,
 ) -> Result<CutLog, (PathBuf, io::Error)> {
     let path = events_path(run);
-    let mut log = Vec::new();
-    match storage.kind(&path) {
-        Ok(PathKind::File) => {
-            let read = storage.open(&path).and_then(|mut file| file.content.read_to_end(&mut log));
-            read.map_err(|error| (path.clone(), error))?;
-        }
-        _ => return Ok(CutLog::default()),
-    }
+    let Some(log) = content(storage, &path).map_err(|error| (path.clone(), error))? else {
+        return Ok(CutLog::default());
+    };
     let cut = cut_events(&log, step, undone);
     if cut.kept.len() < log.len() {
         replace_file(storage, &path, &cut.kept).map_err(|error| (path.clone(), io::Error::other(error)))?;
@@ -268,6 +291,41 @@ mod tests {
         let claim = || claim(&disk, Path::new("runs"), &source, &Config::default()).expect("a folder");
         assert_eq!(claim(), Path::new("runs/builtin-lstm-2x256-1"));
         assert_eq!(claim(), Path::new("runs/builtin-lstm-2x256-2"));
+    }
+
+    #[test]
+    fn what_a_killed_start_left_is_no_run_and_anything_more_is() {
+        let (disk, run) = (SimulatedDisk::new(), Path::new("r"));
+        let is = || is_run(&disk, run).expect("looked at");
+        assert!(!is());
+        disk.create_folder(run).expect("a folder");
+        disk.create_folder(&checkpoints_folder(run)).expect("a folder");
+        drop(disk.create_new(&run.join("checkpoints/.gatemill-tmp-0-step-000000000.safetensors")).expect("created"));
+        let settings = Settings::new(Source::Builtin { bytes: 10, seed: 1 });
+        write_config(&disk, run, &Config::default(), &settings).expect("written");
+        let mut line = Vec::new();
+        notice(0).write_line(&mut line);
+        disk.append(&events_path(run), &line).expect("written");
+        disk.append(&events_path(run), b"{\"event\":\"st").expect("written");
+        assert!(!is());
+        let with = |path: &Path, bytes: &[u8]| {
+            let before = disk.content(path);
+            disk.append(path, bytes).expect("written");
+            assert!(is(), "{}", path.display());
+            match before {
+                Some(bytes) => disk.corrupt(path, bytes),
+                None => disk.remove(path).expect("removed"),
+            }
+            assert!(!is(), "{}", path.display());
+        };
+        with(&best_path(run), b"x");
+        with(&checkpoints_folder(run).join("step-000000000.safetensors"), b"x");
+        disk.corrupt(&events_path(run), line.clone());
+        line.clear();
+        notice(1).write_line(&mut line);
+        with(&events_path(run), &line);
+        disk.remove(&config_path(run)).expect("removed");
+        with(&config_path(run), b"hidden = 3\n");
     }
 
     #[test]

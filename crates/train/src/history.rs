@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use crate::checkpoint::{self, best_path, checkpoints_folder, holder, step_path};
 use crate::config::Config;
 use crate::events::{Done, Notice, Override, Sample, Start};
-use crate::folder::{config_path, events_path, is_run};
+use crate::folder::{config_path, events_path};
 use crate::run::Settings;
 use crate::storage::{PathKind, RealStorage, Storage};
 
@@ -144,9 +144,10 @@ impl History {
     /// The most samples that are kept.
     pub const MOST_SAMPLES: usize = 64;
 
-    /// Whether there is a run in `folder`.
+    /// Whether there is a run in `folder`, be it one that has only begun.
     pub fn is_there(folder: &Path) -> bool {
-        is_run(&RealStorage, folder)
+        let places = [config_path(folder), events_path(folder), checkpoints_folder(folder)];
+        places.iter().any(|path| RealStorage.kind(path).is_ok())
     }
 
     /// The runs directly inside `folder`, by name. Errors: the folder cannot be listed.

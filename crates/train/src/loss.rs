@@ -25,8 +25,24 @@ pub(crate) fn by_lane(nats: &[f32], lane_nats: &mut [f64]) {
 }
 
 #[cfg(test)]
+#[allow(non_snake_case, reason = "fault tests carry the ids of the fault catalogue")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fault_N09_a_sum_over_a_billion_steps_keeps_its_digits() {
+        // Where a sum in f32 stands still: 2.3 nats more are below its last digit.
+        let mut lanes = [2.3e9, 0.0];
+        assert_eq!(2.3e9_f32 + 2.3, 2.3e9_f32);
+        for _ in 0..10_000 {
+            by_lane(&[2.3, 1e-3], &mut lanes);
+        }
+        let (large, small) = (2.3e9 + 1e4 * f64::from(2.3_f32), 1e4 * f64::from(1e-3_f32));
+        assert!((lanes[0] - large).abs() < 1e-11 * large && (lanes[1] - small).abs() < 1e-11 * small, "{lanes:?}");
+        // The mean of such a sum, as an epoch reports it.
+        let mean = tree(&mut lanes) / 1e9;
+        assert!((mean - (large + small) / 1e9).abs() < 1e-10, "{mean}");
+    }
 
     #[test]
     fn the_tree_adds_everything_once() {

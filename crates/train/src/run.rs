@@ -195,12 +195,16 @@ impl Run {
     /// Errors: impossible configuration, corpus too short, no memory; a folder that is taken or cannot be written.
     pub fn start(setup: Setup, place: &Place) -> Result<Self, RunError> {
         let Setup { mut config, settings, corpus, crew, kernels, storage } = setup;
-        if let Place::Folder(run) = place
-            && folder::is_run(storage.as_ref(), run)
-        {
-            return Err(RunError::Occupied { run: run.clone() });
+        let look = |run: &Path| match folder::is_run(storage.as_ref(), run) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(RunError::Occupied { run: run.to_owned() }),
+            Err((path, source)) => Err(RunError::Io { doing: "look at", path, source }),
+        };
+        if let Place::Folder(run) = place {
+            look(run)?;
         }
         let mut trainer = crew.install(|| Trainer::new(&config, Arc::clone(&corpus), Arc::clone(&crew), kernels))?;
+        trainer.room_for_snapshot()?;
         let step_seconds = crew.install(|| trainer.rehearse())?;
         count_out(&mut config, &mut trainer, step_seconds, 0.0);
         let path = match place {
@@ -209,6 +213,14 @@ impl Run {
                 .map_err(|(path, source)| RunError::Io { doing: "create the folder", path, source })?,
         };
         let folder = RunFolder::open(storage.as_ref(), &path)?;
+        // Asked again under the lock: another process may have run here since.
+        look(&path)?;
+        // A start that was killed before its first checkpoint may have left a log.
+        folder::cut_back(storage.as_ref(), &path, 0, true).map_err(|(path, source)| RunError::Io {
+            doing: "cut back",
+            path,
+            source,
+        })?;
         let setup = Setup { config, settings, corpus, crew, kernels, storage };
         Self::assemble(setup, (trainer, step_seconds), folder, State::default())
     }

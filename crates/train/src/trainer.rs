@@ -14,7 +14,7 @@ use crate::model::{CharModel, field, layout};
 use crate::optim::Optimizer;
 use crate::sample::{self, SampleOptions};
 use crate::schedule::{Plateau, Standing, learning_rate};
-use gatemill_cell::{Chunk, LayerState, Network, NetworkOptions, WeightGrads};
+use gatemill_cell::{Chunk, LayerState, Network, NetworkOptions, OutOfMemory, WeightGrads};
 use gatemill_corpus::{Corpus, Fetcher, Lanes, Split};
 use gatemill_crew::Crew;
 use gatemill_kernels::{Dropout, Kernels};
@@ -24,6 +24,11 @@ use std::time::Instant;
 
 /// A rehearsal runs this part of a chunk's steps.
 const REHEARSED_PART: usize = 8;
+
+/// A symbol on its way into a record: a JSON value, and its digits in three copies. Generous, as is the next.
+const SYMBOL_TEXT_BYTES: usize = 64;
+/// The rest of a record, and names and shapes.
+const RECORD_BYTES: usize = 1 << 20;
 
 /// Where a run stands: all that a step depends on beside weights, moments and states.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -381,6 +386,17 @@ impl Trainer {
             dropped_symbols: self.corpus.symbols(Split::Train).saturating_sub(used),
             flops_per_token: 6.0 * multiplying,
         }
+    }
+
+    /// Whether a checkpoint could be copied out of the trainer now: its tensors, their names, the vocabulary's text.
+    ///
+    /// Errors: no memory. An allocation that fails in the middle of the copy would end the program instead.
+    pub(crate) fn room_for_snapshot(&self) -> Result<(), TrainError> {
+        let config = &self.model.config;
+        let tensors = 4 * self.model.params.layout().params() + self.optimizer.size_bytes();
+        let states = 4 * 2 * config.layers * config.lanes() * config.hidden;
+        let bytes = tensors + states + SYMBOL_TEXT_BYTES * self.model.vocab.len() + RECORD_BYTES;
+        Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| OutOfMemory { bytes }.into())
     }
 
     /// The model alone, for `best.safetensors`.

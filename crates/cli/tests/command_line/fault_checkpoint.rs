@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use crate::place::{Ended, SIZES, SMALL, checkpoints, damage, step_of, with_text};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+
+use crate::place::{Ended, Place, SIZES, SMALL, checkpoints, damage, step_of, text, with_text};
 
 #[test]
 fn fault_K03_a_save_that_finds_no_room_leaves_what_was_saved() {
@@ -34,6 +37,133 @@ fn fault_K03_a_save_that_finds_no_room_leaves_what_was_saved() {
     let left: Vec<u64> = checkpoints(&place.path("run")).iter().map(|path| step_of(path)).collect();
     assert_eq!(left, [0, 10], "no temporary, no half file");
     assert_eq!(place.run("train --resume run --json").succeeds().sha256(), sha256);
+}
+
+/// On a disk of every size, page by page, until a run fits: each save finds no room at another of its writes.
+///
+/// It needs a mount of its own, so root; where there is none, the simulated disk fails every call (crates/train).
+#[test]
+fn fault_K03_a_small_disk_at_every_write() {
+    const SCRIPT: &str = r#"
+        mkdir -p disk && mount -t tmpfs -o size=$(($1 * 4096)) none disk || exit 99
+        program=$2; shift 2
+        "$program" train text.txt --json --out disk/run "$@" > out 2> err; echo $? > code
+        find disk -name '*tmp*' > junk; ls disk/run/checkpoints > saved 2> /dev/null
+        mount -o remount,size=64m disk || exit 99
+        if grep -q step saved; then "$program" train --resume disk/run --strict-resume --json > again 2> err-again
+        else "$program" train text.txt --json --out disk/run "$@" > again 2> err-again; fi
+        echo $? > code-again"#;
+    let place = with_text();
+    let flags = "--cell rnn --layers 1 --hidden 40 --batch 6 --seq 5 --val-frac 0.2 --steps 6 --save-every 2";
+    let sha256 = place.train("whole", flags).succeeds().sha256();
+    let read = |name: &str| fs::read_to_string(place.path(name)).unwrap_or_default();
+    let mut codes = Vec::new();
+    for pages in 1.. {
+        assert!(pages < 200, "{codes:?}");
+        let mut command = place.shell("unshare");
+        command.args(["-m", "sh", "-c", SCRIPT, "sh", &pages.to_string(), env!("CARGO_BIN_EXE_gatemill")]);
+        let status = command.args(flags.split_whitespace()).output().map(|out| out.status);
+        if pages == 1 && !status.as_ref().is_ok_and(|status| status.success()) {
+            crate::place::say("fault_K03_a_small_disk_at_every_write: NOT RUN, no mount of its own is to be had here");
+            return;
+        }
+        assert!(status.expect("started").success(), "{pages} pages");
+        let first = Ended { code: read("code").trim().parse().ok(), out: read("out").into_bytes(), err: read("err") };
+        let again = Ended {
+            code: read("code-again").trim().parse().ok(),
+            out: read("again").into_bytes(),
+            err: read("err-again"),
+        };
+        assert_eq!(read("junk"), "", "{pages} pages");
+        for event in first.events("checkpoint").iter().filter(|event| event["best"] == false).rev().take(2) {
+            let name = format!("step-{:09}.safetensors", event["step"].as_u64().expect("a step"));
+            assert!(read("saved").contains(&name), "{pages} pages: {name} was announced; there is {}", read("saved"));
+        }
+        let steps = first.events("step").len();
+        codes.push((first.code, steps));
+        if first.code == Some(0) {
+            assert_eq!((first.sha256(), steps), (sha256.clone(), 6));
+        } else {
+            first.fails(4, &["os error 28"]);
+        }
+        // A run that made steps without a single checkpoint is still a run; all others go on or begin again.
+        if again.code == Some(2) {
+            assert!(steps > 0 && !read("saved").contains("step"), "{pages} pages: {again:?}");
+        } else {
+            assert_eq!(again.succeeds().sha256(), sha256, "{pages} pages");
+        }
+        if first.code == Some(0) && !first.err.contains("cannot") {
+            break;
+        }
+    }
+    // It was refused at the start, it gave up in the middle, and it came through.
+    for steps in [0, 4, 6] {
+        assert!(codes.iter().any(|&(_, s)| s == steps), "{steps}: {codes:?}");
+    }
+    assert!(codes.len() > 8, "{codes:?}");
+}
+
+#[test]
+fn fault_K05_a_folder_that_cannot_be_written_is_found_at_the_start() {
+    // As root everything can be written: the command then runs as nobody, from a copy that nobody can start.
+    let place = with_text();
+    let program = place.path("program");
+    fs::copy(env!("CARGO_BIN_EXE_gatemill"), &program).expect("copied");
+    fs::set_permissions(place.path(""), fs::Permissions::from_mode(0o755)).expect("opened to all");
+    fs::create_dir(place.path("mine")).expect("created");
+    fs::set_permissions(place.path("mine"), fs::Permissions::from_mode(0o555)).expect("closed");
+    place.train("run", SMALL).succeeds();
+    let before = fs::read(place.path("run/events.jsonl")).expect("read");
+    let closed = fs::File::create(place.path("mine/probe")).is_err();
+    let _ = fs::remove_file(place.path("mine/probe"));
+    if closed {
+        fs::set_permissions(place.path("run"), fs::Permissions::from_mode(0o555)).expect("closed");
+    }
+    let run = |line: &str| -> Ended {
+        let mut command = place.shell(&program);
+        if !closed {
+            command.uid(65_534).gid(65_534);
+        }
+        command.args(line.split_whitespace()).output().expect("started").into()
+    };
+    for folder in ["mine", "mine/run", "mine/a/b"] {
+        let ended = run(&format!("train text.txt --json --out {folder} {SMALL}"));
+        ended.fails(4, &["mine", "Permission denied", "checkpoints could not be saved"]);
+        assert!(ended.events("step").is_empty(), "found before the first step");
+    }
+    run("train --resume run").fails(4, &["run", "Permission denied"]);
+    place.run(&format!("train text.txt --out text.txt {SMALL}")).fails(4, &["text.txt"]);
+    place.run(&format!("train text.txt --out text.txt/run {SMALL}")).fails(4, &["text.txt"]);
+    assert_eq!(fs::read_dir(place.path("mine")).expect("listed").count(), 0);
+    assert_eq!(fs::read(place.path("run/events.jsonl")).expect("read"), before);
+    assert_eq!(fs::read_to_string(place.path("text.txt")).expect("read"), text(3000));
+    if closed {
+        fs::set_permissions(place.path("run"), fs::Permissions::from_mode(0o755)).expect("opened");
+    }
+}
+
+/// A start that was killed before its first checkpoint leaves no run; a user's own files are never written over.
+#[test]
+fn fault_K01_a_killed_start_does_not_block_its_folder() {
+    let place = with_text();
+    let sha256 = place.train("whole", SMALL).succeeds().sha256();
+    fs::create_dir_all(place.path("run/checkpoints")).expect("created");
+    place.write("run/checkpoints/.gatemill-tmp-0-step-000000000.safetensors", "half");
+    fs::copy(place.path("whole/config.toml"), place.path("run/config.toml")).expect("copied");
+    let log = fs::read_to_string(place.path("whole/events.jsonl")).expect("read");
+    let start = log.lines().next().expect("a line");
+    place.write("run/events.jsonl", format!("{start}\n{{\"event\":\"no"));
+    place.run("train --resume run").fails(3, &["no checkpoint in run"]);
+    assert_eq!(place.train("run", SMALL).succeeds().sha256(), sha256);
+    let told = crate::place::objects(&fs::read(place.path("run/events.jsonl")).expect("read"));
+    assert_eq!(told.iter().filter(|event| event["event"] == "done").count(), 1);
+
+    let mine = Place::new();
+    mine.write("text.txt", text(3000));
+    fs::create_dir(mine.path("notes")).expect("created");
+    mine.write("notes/config.toml", "hidden = 3\n");
+    mine.run(&format!("train text.txt --out notes {SMALL}")).fails(2, &["holds a run already"]);
+    assert_eq!(fs::read_to_string(mine.path("notes/config.toml")).expect("read"), "hidden = 3\n");
 }
 
 #[test]
@@ -140,4 +270,26 @@ fn fault_K10_without_a_usable_checkpoint_nothing_is_started() {
     assert_eq!(fs::read_dir(place.path("empty")).expect("listed").count(), 0, "nothing is created in it");
     place.run("train --resume missing").fails(4, &["missing", "No such file"]);
     assert!(!place.path("missing").exists());
+}
+
+#[test]
+fn fault_K11_another_corpus_or_vocabulary_is_not_taken_for_the_runs() {
+    let place = with_text();
+    let mine = text(3000);
+    let sha256 = place.train("run", SMALL).succeeds().sha256();
+    place.write("other.txt", mine.replacen('w', "W", 1));
+    place.write("longer.txt", format!("{mine}?"));
+    let left = |run: &str| -> Vec<_> {
+        let saved = checkpoints(&place.path(run)).into_iter().map(|path| fs::read(path).expect("read"));
+        saved.chain([fs::read(place.path(run).join("events.jsonl")).expect("read")]).collect()
+    };
+    let before = left("run");
+    for other in ["other.txt", "longer.txt"] {
+        place.run(&format!("train --resume run {other}")).fails(3, &[other, "text.txt", "fingerprint"]);
+        // --override is for flags: a run that goes on with another text would be another run.
+        place.run(&format!("train --resume run {other} --override")).fails(3, &[other, "fingerprint"]);
+        assert!(left("run") == before, "a refusal changes nothing");
+    }
+    place.write("moved.txt", &mine);
+    assert_eq!(place.run("train --resume run moved.txt --json").succeeds().sha256(), sha256);
 }

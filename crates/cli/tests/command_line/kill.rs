@@ -38,6 +38,46 @@ fn fault_K01_killed_at_random_moments_it_ends_with_the_same_weights() {
     assert_eq!(left, 3, "no junk stays");
 }
 
+/// 1,000 kills, or `GATEMILL_KILLS`, at moments of 0 to 300 ms after the start, of run after run.
+#[test]
+#[ignore = "long form: cargo xtask torture"]
+fn fault_K01_a_thousand_random_kills() {
+    let wanted: u32 = std::env::var("GATEMILL_KILLS").map_or(1000, |kills| kills.parse().expect("a number of kills"));
+    let place = with_text();
+    let sha256 = place.train("whole", LONG).succeeds().sha256();
+    let (mut kills, mut ended, mut state) = (0, 0, 1_u64);
+    while kills < wanted {
+        let run = format!("run-{ended}");
+        let start = format!("train text.txt --json --out {run} {LONG}");
+        let mut last = None;
+        for starts in 0.. {
+            assert!(starts < 10_000, "{run} gets nowhere");
+            // A start that was killed before its first checkpoint begins anew.
+            let saved = place.path(&run).join("checkpoints").is_dir() && !checkpoints(&place.path(&run)).is_empty();
+            let resume = format!("train --resume {run} --json --strict-resume --threads {}", 1 + starts % 3);
+            let mut started = place.spawn(if saved { &resume } else { &start });
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            sleep(Duration::from_micros((state >> 33) % 300_000));
+            let _ = started.child.kill();
+            let outcome = started.finish();
+            let announced = outcome.events("checkpoint").into_iter().filter(|event| event["best"] == false);
+            last = announced.filter_map(|event| event["step"].as_u64()).max().or(last);
+            let folder = place.path(&run);
+            let found = if folder.join("checkpoints").is_dir() { checkpoints(&folder) } else { Vec::new() };
+            let found = found.iter().map(|path| step_of(path)).max();
+            assert!(found >= last, "{run}: step {last:?} was announced, {found:?} is there");
+            if outcome.code.is_some() {
+                assert_eq!(outcome.succeeds().sha256(), sha256, "{run}");
+                break;
+            }
+            kills += 1;
+        }
+        fs::remove_dir_all(place.path(&run)).expect("removed");
+        ended += 1;
+    }
+    println!("{kills} kills of {ended} runs");
+}
+
 #[test]
 fn fault_U02_a_signal_saves_and_leaves_with_its_code() {
     let place = with_text();

@@ -21,4 +21,6 @@ mod session; // train, sample, evaluate
 
 mod fault_checkpoint; // K rows
 mod fault_corpus; // C rows
-mod fault_usage; // N, U, H rows
+mod fault_machine; // H rows
+mod fault_usage; // N, U rows
+mod syscalls; // K01, K03, K04 by strace

@@ -216,6 +216,11 @@ pub(crate) fn step_of(path: &Path) -> u64 {
     name.trim_start_matches("step-").trim_end_matches(".safetensors").parse().expect("a step")
 }
 
+/// Says that something could not be tested here, past the harness, which shows the output of failed tests only.
+pub(crate) fn say(text: &str) {
+    let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("note: {text}\n"));
+}
+
 /// Turns one bit of a file's last byte.
 pub(crate) fn damage(path: &Path) {
     let mut bytes = fs::read(path).expect("read");

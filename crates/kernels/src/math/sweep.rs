@@ -227,17 +227,17 @@ fn exp_short_sweep() {
     short(EXP);
 }
 #[test]
-#[ignore = "all 2^32 inputs: minutes; run by cargo xtask torture"]
+#[ignore = "long form: cargo xtask torture"]
 fn tanh_full_sweep() {
     full(TANH);
 }
 #[test]
-#[ignore = "all 2^32 inputs: minutes; run by cargo xtask torture"]
+#[ignore = "long form: cargo xtask torture"]
 fn sigmoid_full_sweep() {
     full(SIGMOID);
 }
 #[test]
-#[ignore = "all 2^32 inputs: minutes; run by cargo xtask torture"]
+#[ignore = "long form: cargo xtask torture"]
 fn exp_full_sweep() {
     full(EXP);
 }

@@ -30,8 +30,8 @@ use super::header::{Entry, MAX_NAME_BYTES, MAX_TENSORS, METADATA_KEY, parse_head
 
 /// The version that is written; every version up to it is read.
 pub const FORMAT_VERSION: u64 = 1;
-/// The longest header that is written or read.
-pub const MAX_HEADER_BYTES: u64 = 1 << 20;
+/// The longest header that is written or read: room for a vocabulary of all 1,112,064 characters, about 9 MB of numbers.
+pub const MAX_HEADER_BYTES: u64 = 16 << 20;
 
 const VALUE_BYTES: u64 = 4;
 const RECORD_KEY: &str = "gatemill";

@@ -16,6 +16,7 @@ impl Run {
         // Before the checkpoint, so that the log has every step that the checkpoint has.
         self.flush(observer);
         let step = self.trainer.step_count();
+        self.trainer.room_for_snapshot()?;
         let mut snapshot = self.trainer.snapshot();
         self.annotate(&mut snapshot);
         let outcome = self.saver.save(step, &snapshot);
@@ -31,6 +32,7 @@ impl Run {
 
     /// Saves the model as the best one so far.
     pub(super) fn save_best(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
+        self.trainer.room_for_snapshot()?;
         let mut snapshot = self.trainer.model_snapshot();
         self.annotate(&mut snapshot);
         let outcome = self.saver.save_best(&snapshot);

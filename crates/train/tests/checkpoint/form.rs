@@ -207,7 +207,9 @@ fn what_cannot_be_read_is_not_written() {
     ));
     let many = |s: &mut Snapshot| s.tensors = (0..4097).map(|n| tensor(&format!("t{n}"), &[1], n)).collect();
     assert!(matches!(with(&many), FormError::TooManyTensors { .. }));
-    let long = |s: &mut Snapshot| s.meta = json!({"vocabulary": "x".repeat(1 << 20)}).as_object().cloned();
+    let long = |s: &mut Snapshot| {
+        s.meta = json!({"vocabulary": "x".repeat(form::MAX_HEADER_BYTES as usize)}).as_object().cloned()
+    };
     assert!(matches!(with(&long), FormError::HeaderTooLarge { .. }));
 }
 

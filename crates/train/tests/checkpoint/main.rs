@@ -5,6 +5,7 @@
 mod faults;
 mod form;
 mod load;
+mod model;
 mod power_loss;
 mod real_disk;
 mod scenario;
