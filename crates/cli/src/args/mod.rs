@@ -1,6 +1,6 @@
 //! The flags: names and meanings of design section 6, each optional, so that a resumed run knows which were given.
 //!
-//! Ranges are checked where a number alone shows that it cannot be; the rest is [`Config::validate`]'s.
+//! Ranges are checked where a number alone shows that it cannot be; the rest is [`gatemill_train::Config::validate`]'s.
 
 use clap::builder::{PossibleValuesParser, RangedI64ValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
@@ -86,7 +86,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   gatemill runs                                    a table of the runs in the folder runs
-  gatemill runs runs/book-lstm-2x256-1             its losses, its checkpoints, what it wrote while it learned
+  gatemill runs runs/book-lstm-2x256-1             its losses, checkpoints, and what it wrote
   gatemill runs runs/book-lstm-2x256-1 --samples   only what it wrote
   gatemill runs runs/book-lstm-2x256-1 runs/book-gru-2x256-1
                                                    what sets them apart, and their losses side by side
@@ -94,6 +94,16 @@ Examples:
 
 Nothing is written and no run is disturbed. A run counts as running while the process that took its folder lives.")]
     Runs(RunsArgs),
+    /// Look at a text before learning from it: encoding, symbols, what guessing costs; or write the built-in text
+    #[command(after_help = "\
+Examples:
+  gatemill corpus book.txt                         its encoding, its symbols, what a model must beat
+  gatemill corpus src --vocab bytes --json         a folder as bytes, one JSON object on stdout
+  gatemill corpus --builtin --bytes 10MB > text    the built-in text
+  gatemill corpus --builtin --bytes 1MB --labels   a line for each character and what surrounds it
+
+A file that is not UTF-8 is surveyed to its end: faults are counted, and their first places told.")]
+    Corpus(CorpusArgs),
     /// Show what this machine is to Gatemill: kernels, threads, caches, and its measured peaks
     #[command(after_help = "\
 Examples:
@@ -106,7 +116,7 @@ The environment variable GATEMILL_ISA=avx512, avx2 or portable forces a tier of 
     /// Write what a shell needs to complete commands and flags
     #[command(after_help = "\
 Examples:
-  gatemill completions bash                        to put into ~/.local/share/bash-completion/completions/gatemill
+  gatemill completions bash                        for ~/.local/share/bash-completion/completions/
   gatemill completions zsh                         into a folder of $fpath, as _gatemill
   gatemill completions fish                        into ~/.config/fish/completions/gatemill.fish
   gatemill completions elvish                      to be appended to ~/.config/elvish/rc.elv
@@ -118,16 +128,6 @@ Examples:
   gatemill man                                     one page, gatemill.1, to stdout: gatemill man | man -l -
   gatemill man --out man1                          gatemill.1, gatemill-train.1, ... into the folder man1")]
     Man(ManArgs),
-    /// Look at a text before learning from it: encoding, symbols, what guessing costs; or write the built-in text
-    #[command(after_help = "\
-Examples:
-  gatemill corpus book.txt                         its encoding, its symbols, the figures a model must beat
-  gatemill corpus src --vocab bytes --json         a folder as bytes, one JSON object on stdout
-  gatemill corpus --builtin --bytes 10MB > text    the built-in text
-  gatemill corpus --builtin --bytes 1MB --labels   a line for each character: in a quotation, in an if, how deep
-
-A file that is not UTF-8 is surveyed to its end: faults are counted, and their first places told.")]
-    Corpus(CorpusArgs),
 }
 
 fn size() -> RangedI64ValueParser<usize> {

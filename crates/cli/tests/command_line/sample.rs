@@ -261,7 +261,7 @@ fn a_state_goes_on_where_it_was_saved_bit_for_bit() {
 }
 
 #[test]
-fn fault_M10_a_state_that_is_damaged_or_anothers_is_refused() {
+fn fault_M10_a_state_that_is_damaged_or_of_another_model_is_refused() {
     let place = with_model();
     place.train("other", &format!("{SMALL} --seed 2")).succeeds();
     out(&place, "--length 20 --state-out state");
