@@ -1,7 +1,11 @@
 //! Writes the seeds of the fuzz targets: small files that are right, and one for each way of being wrong that the fault
 //! catalogue names. The same files on every run; they are committed.
 
+use gatemill_train::checkpoint::Keep;
 use gatemill_train::checkpoint::form::{Snapshot, Tensor, encode};
+use gatemill_train::config_page::to_toml;
+use gatemill_train::run::{Settings, Source};
+use gatemill_train::{Config, Preset};
 use serde_json::{Map, json};
 use std::fs;
 use std::io;
@@ -11,7 +15,41 @@ fn main() -> io::Result<()> {
     let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds");
     corpora(&seeds.join("corpus_open"))?;
     checkpoints(&seeds.join("checkpoint_read"))?;
-    caches(&seeds.join("token_cache"))
+    caches(&seeds.join("token_cache"))?;
+    pages(&seeds.join("config"))
+}
+
+/// Configuration pages: a whole run's, one by hand, one with nanoGPT's names, and some that are wrong.
+fn pages(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    let settings =
+        Settings { eval_every: Some(5), keep: Keep::All, ..Settings::new(Source::Builtin { bytes: 9, seed: 1 }) };
+    let config = Config {
+        steps: Some(7),
+        document_separator: Some("\n\n\u{d55c}\"".to_owned()),
+        init_scale: Some(0.08),
+        ..Preset::TorchRnn.config()
+    };
+    let run = to_toml(&config, &settings).map_err(io::Error::other)?;
+    for (name, text) in [
+        ("run", run.as_str()),
+        ("by_hand", "# a page\npreset = \"char-rnn\"\nhidden = 0x200 # 512\nlr_decay = 0.95\nkeep = 3\n"),
+        (
+            "nanogpt",
+            "n_layer = 6\nn_embd = 384\nblock_size = 256\nbatch_size = 64\nlearning_rate = 1e-3\nmax_iters = 5_000\n\
+             lr_decay_iters = 5000\nmin_lr = 1e-4\nbeta2 = 0.99\nwarmup_iters = 100\ngrad_clip = 1.0\ndecay_lr = true\n\
+             eval_interval = 250\ngradient_accumulation_steps = 2\ndropout = 0.2\nweight_decay = 1e-1\n",
+        ),
+        ("files", "lossy = true\n[corpus]\nkind = \"files\"\npaths = [\"/a\", '/b']\n"),
+        ("unknown_key", "hidn = 5\n"),
+        ("twice", "clip-norm = 1\nclip_norm = 2\n"),
+        ("both", "epochs = 1\nsteps = 1\n"),
+        ("no_numbers", "lr = nan\neps = -inf\nbeta1 = 1e999\n"),
+        ("python", "decay_lr = True\n"),
+    ] {
+        fs::write(folder.join(name), text)?;
+    }
+    Ok(())
 }
 
 /// Corpora C01 to C08; the byte before the text chooses the batch.

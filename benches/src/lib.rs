@@ -6,7 +6,7 @@
 
 use gatemill_cell::{Cell, Chunk, Network, NetworkOptions, Params, WeightGrads};
 use gatemill_crew::Crew;
-use gatemill_kernels::{Kernels, LayerShape, Layout};
+use gatemill_kernels::{Kernels, Layout};
 use gatemill_oracle::char_model::{CharChunk, CharModel};
 use gatemill_oracle::{Activation, SplitMix64, StackShape};
 use std::sync::Arc;
@@ -67,10 +67,7 @@ impl Bench {
         let mut random = SplitMix64::new(1);
         let model = CharModel::random(&shape, 1.0 / (hidden as f64).sqrt(), &mut random);
 
-        let shapes: Vec<LayerShape> = (0..layers)
-            .map(|l| LayerShape { cell, inputs: if l == 0 { vocab } else { hidden }, hidden, symbols: l == 0 })
-            .collect();
-        let layout = Arc::new(Layout::new(&shapes, Some(vocab)));
+        let layout = Arc::new(Layout::character_model(cell, layers, hidden, vocab, 0, false));
         let mut params = Params::zeroed(layout.clone()).expect("memory");
         for (name, tensor) in model.tensors() {
             let data: Vec<f32> = tensor.iter().map(|&x| x as f32).collect();
@@ -110,11 +107,11 @@ impl Bench {
         let Self { network, params, grads, ids, targets } = self;
         let chunk = Chunk { steps: network.steps(), ids, targets, scale: 1.0, dropout: None };
         network.backward(crew, kernels, params, &chunk);
-        grads.compute(crew, kernels, network, ids);
+        grads.compute(crew, kernels, params, network, ids);
     }
     /// Weight gradients alone, from the gate gradients that backward left.
     pub fn weight_grads(&mut self, crew: &Crew, kernels: &Kernels) {
-        let Self { network, grads, ids, .. } = self;
-        grads.compute(crew, kernels, network, ids);
+        let Self { network, params, grads, ids, .. } = self;
+        grads.compute(crew, kernels, params, network, ids);
     }
 }

@@ -8,7 +8,7 @@
 //! 4. lanes are those of the definition, lane b of B starting at b * ((n-1)/B), mapped and read alike, cached or not.
 #![no_main]
 
-use gatemill_corpus::{Corpus, Io, Lanes, OpenOptions, Split, VocabKind};
+use gatemill_corpus::{Chunk, Corpus, Io, Lanes, OpenOptions, Split, VocabKind};
 use libfuzzer_sys::fuzz_target;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -63,8 +63,9 @@ fn check(path: &Path, vocab: VocabKind, expected: Option<Vec<u32>>, text: &[u8],
             continue;
         };
         assert_eq!(lanes.len(), stretch as u64);
-        let (mut inputs, mut targets) = (vec![0; stretch * batch], vec![0; stretch * batch]);
-        lanes.fill(0, stretch, &mut inputs, &mut targets).unwrap_or_else(|error| panic!("filling lanes: {error}"));
+        let mut chunk = lanes.chunk(stretch);
+        lanes.fill(0, stretch, &mut chunk).unwrap_or_else(|error| panic!("filling lanes: {error}"));
+        let Chunk { inputs, targets, .. } = chunk;
         for t in 0..stretch {
             for b in 0..batch {
                 assert_eq!(inputs[t * batch + b], ids[b * stretch + t], "input {t} of lane {b}");

@@ -71,10 +71,10 @@ impl Text {
         assert_eq!(corpus.symbols(Split::Train), self.ids.len() as u64, "the number of symbols is the text's to say");
         let mut lanes = Lanes::for_evaluation(&corpus, Split::Train, 1)?;
         let len = usize::try_from(lanes.len()).expect("a small text");
-        let (mut inputs, mut targets) = (vec![0; len], vec![0; len]);
-        lanes.fill(0, len, &mut inputs, &mut targets)?;
-        inputs.extend(targets.last());
-        Ok(inputs)
+        let mut chunk = lanes.chunk(len);
+        lanes.fill(0, len, &mut chunk)?;
+        chunk.inputs.extend(chunk.targets.last());
+        Ok(chunk.inputs)
     }
 
     /// The ids that a file holds, if it is a whole cache of this text by its header and checksums.

@@ -1,8 +1,8 @@
 //! RNN, LSTM, GRU: layers and stacks through time, forward and backward, hand-derived.
 //!
 //! Letters: T time steps, B lanes, I inputs, H hidden units, G gates, L layers, V vocabulary, S shards. Gate order is
-//! PyTorch's: LSTM i, f, g, o; GRU r, z, n, reset-after. Derivations: `doc/rnn.md`, `doc/lstm.md`, `doc/gru.md`; the
-//! pointwise formulas and GEMMs are operations of `gatemill-kernels`, the sharing out is `gatemill-crew`'s. What is here
+//! PyTorch's: LSTM i, f, g, o; GRU r, z, n, reset-after. Derivations: `doc/rnn.md`, `doc/lstm.md`, `doc/gru.md`,
+//! `doc/embedding.md`; the pointwise formulas and GEMMs are operations of `gatemill-kernels`, the sharing out is `gatemill-crew`'s. What is here
 //! is the order of things: which operation at which step, which tile of which gradient.
 #![forbid(unsafe_code)]
 
@@ -15,6 +15,8 @@ mod unroll; // the one time loop, forward and backward
 mod network; // forward and backward over a chunk, state in and out
 
 mod weight_grad; // the list of tiles; no threads
+
+mod embedding_grad; // what the gradients of and below an embedding are made of
 
 pub use gatemill_kernels::{Cell, OutOfMemory};
 pub use network::{Chunk, LayerState, Network, NetworkOptions};

@@ -247,13 +247,13 @@ impl Network {
 
     /// A dense input's row at (`t`, `lane`), to be written before `forward`. Panics where the network reads symbols.
     pub fn input_mut(&mut self, t: usize, lane: usize) -> &mut [f32] {
-        let inputs = self.layout.layers()[0].shape.inputs;
+        let inputs = self.layout.layers()[0].shape.inputs();
         let (id, row) = (self.bufs.x.expect("this network reads symbols"), self.token_row(t, lane));
         self.ws.row_mut(id, row, inputs)
     }
     /// The gradient to a dense input at (`t`, `lane`), after `backward`. Panics where it was not asked for.
     pub fn input_grad(&self, t: usize, lane: usize) -> &[f32] {
-        let inputs = self.layout.layers()[0].shape.inputs;
+        let inputs = self.layout.layers()[0].shape.inputs();
         self.ws.row(self.bufs.d_x.expect("no input gradient was asked for"), self.token_row(t, lane), inputs)
     }
     /// h of the top layer at (`t`, `lane`).

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// A tensor of the model: PyTorch's name and shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorSpec {
-    /// `rnn.weight_ih_l0`, ..., `head.bias`.
+    /// `embedding.weight`, `rnn.weight_ih_l0`, ..., `head.bias`.
     pub name: String,
     /// `[rows, columns]`, or `[rows]` for a bias.
     pub shape: Vec<usize>,
@@ -30,6 +30,7 @@ impl TensorSpec {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
+    Embedding,
     WeightIh(usize),
     WeightHh(usize),
     BiasIh(usize),
@@ -67,9 +68,17 @@ pub struct Params {
     transposed: Buffer,
     /// Borders of the derived buffers' tiles, for the crew.
     start_borders: Vec<usize>,
-    start_tiles: Vec<(usize, usize)>,
+    start_tiles: Vec<StartTile>,
     transposed_borders: Vec<usize>,
     transposed_tiles: Vec<TransposedTile>,
+}
+
+/// A stretch of start rows of one panel of a layer.
+#[derive(Debug, Clone, Copy)]
+struct StartTile {
+    layer: usize,
+    panel: usize,
+    first: usize,
 }
 
 /// A stretch of columns of one panel of one transposed matrix.
@@ -87,6 +96,8 @@ enum Matrix {
     Head,
 }
 
+/// Start rows of a tile: with an embedding a GEMM of so many rows, many enough to use a panel of W_ih in L2.
+const START_ROWS: usize = 256;
 /// Packed columns of a transposed tile: 64 rows of 256 B, so a tile is 16 KiB.
 const TRANSPOSED_ROWS: usize = 64;
 
@@ -108,13 +119,16 @@ impl Params {
         };
         for (l, layer) in layout.layers().iter().enumerate() {
             let shape = &layer.shape;
-            for p in 0..shape.slots().count() {
-                let begin = start_borders.last().copied().unwrap_or(0);
-                start_borders.push(begin + shape.slots().width(p) * LANES * shape.start_rows());
-                start_tiles.push((l, p));
+            for panel in 0..shape.slots().count() {
+                for first in (0..shape.start_rows()).step_by(START_ROWS) {
+                    let rows = START_ROWS.min(shape.start_rows() - first);
+                    let begin = start_borders.last().copied().unwrap_or(0);
+                    start_borders.push(begin + shape.slots().width(panel) * LANES * rows);
+                    start_tiles.push(StartTile { layer: l, panel, first });
+                }
             }
             let columns = shape.panels().vectors() * LANES;
-            if !shape.symbols {
+            if !layer.t_ih.is_empty() {
                 cut(Matrix::Ih(l), shape.d_x_panels(), columns);
             }
             cut(Matrix::Hh(l), shape.d_h_panels(), columns);
@@ -161,10 +175,6 @@ impl Params {
     /// Makes start rows and transposed weights from the masters; to be called after each change of them.
     pub fn derive(&mut self, crew: &Crew, kernels: &Kernels) {
         let (layout, masters) = (&self.layout, &self.masters);
-        crew.tiles(&mut self.start, &self.start_borders, |i, out| {
-            let (l, p) = self.start_tiles[i];
-            kernels.start_rows(&layout.layers()[l], masters, p, out);
-        });
         crew.tiles(&mut self.transposed, &self.transposed_borders, |i, out| {
             let TransposedTile { matrix, panel, first } = self.transposed_tiles[i];
             let layer = |l: usize| &layout.layers()[l];
@@ -183,6 +193,14 @@ impl Params {
                 },
             };
             kernels.transpose(&masters[range], panels, k, (to, panel), first, out);
+        });
+        // After them: the rows of a tied embedding are the readout's transposed weights.
+        let embedding = layout.embedding_rows(masters, &self.transposed);
+        crew.tiles(&mut self.start, &self.start_borders, |i, out| {
+            let StartTile { layer, panel, first } = self.start_tiles[i];
+            let layer = &layout.layers()[layer];
+            let embedding = embedding.filter(|_| layer.shape.embedded());
+            kernels.start_rows(layer, masters, embedding, (panel, first), out);
         });
     }
     /// The tensor that holds flat element `at`, for messages.
@@ -228,6 +246,14 @@ impl Params {
     fn each(&self, spec: &TensorSpec, mut f: impl FnMut(usize, usize)) {
         let layer = |l: usize| -> &LayerLayout { &self.layout.layers()[l] };
         match spec.at {
+            Place::Embedding => {
+                let Some((e, own)) = self.layout.embedding().and_then(|e| Some((e, e.own.as_ref()?))) else { return };
+                for s in 0..e.vocab {
+                    for i in 0..e.width {
+                        f(s * e.width + i, own.start + e.panels().at(e.rows, s, i));
+                    }
+                }
+            }
             Place::WeightIh(l) | Place::WeightHh(l) => {
                 let h = spec.at == Place::WeightHh(l);
                 let (layer, s) = (layer(l), layer(l).shape);
@@ -267,10 +293,14 @@ impl Params {
 fn specs(layout: &Layout) -> Vec<TensorSpec> {
     let mut out = Vec::new();
     let mut add = |name: String, shape: Vec<usize>, at| out.push(TensorSpec { name, shape, at });
+    // A tied embedding is no tensor of its own: `head.weight` is both.
+    if let Some(e) = layout.embedding().filter(|e| e.own.is_some()) {
+        add("embedding.weight".into(), vec![e.vocab, e.width], Place::Embedding);
+    }
     for (l, layer) in layout.layers().iter().enumerate() {
         let s = layer.shape;
         let rows = s.cell.gates() * s.hidden;
-        add(format!("rnn.weight_ih_l{l}"), vec![rows, s.inputs], Place::WeightIh(l));
+        add(format!("rnn.weight_ih_l{l}"), vec![rows, s.inputs()], Place::WeightIh(l));
         add(format!("rnn.weight_hh_l{l}"), vec![rows, s.hidden], Place::WeightHh(l));
         add(format!("rnn.bias_ih_l{l}"), vec![rows], Place::BiasIh(l));
         add(format!("rnn.bias_hh_l{l}"), vec![rows], Place::BiasHh(l));

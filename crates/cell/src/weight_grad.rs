@@ -1,12 +1,15 @@
 //! Weight gradients: the list of tiles. Each tile is a stretch of the flat gradient with one owner; no threads here.
 //!
 //! One GEMM per matrix over all T*B tokens after the time loop: `dW_ih = sum x_t^T dA_t`, `dW_hh = sum h_{t-1}^T dA_t`,
-//! `dW_head = sum h_t^T d_logits_t`; for symbols a sum per symbol; biases as sums of dA. With S shards each has a
-//! gradient of its own, added by a fixed tree: (0+1)+(2+3), ... Where the lanes are more than a network holds, they come
-//! in groups, one pass each: shard s of group g is shard g*S + s of all, so that N groups of B lanes give the bits of one
-//! network of N*B lanes with N*S shards.
+//! `dW_head = sum h_t^T d_logits_t`; for symbols a sum per symbol; biases as sums of dA. With an embedding the sums per
+//! symbol come first, and dW_ih and dE are made of them (`embedding_grad.rs`). With S shards each has a gradient of its
+//! own, added by a fixed tree: (0+1)+(2+3), ... Where the lanes are more than a network holds, they come in groups, one
+//! pass each: shard s of group g is shard g*S + s of all, so that N groups of B lanes give the bits of one network of N*B
+//! lanes with N*S shards.
 
+use crate::embedding_grad::{EmbeddingGrad, EmbeddingTile};
 use crate::network::Network;
+use crate::params::Params;
 use crate::workspace::Bufs;
 use gatemill_crew::Crew;
 use gatemill_kernels::{BufId, Buffer, Cell, Kernels, LANES, Layout, OutOfMemory, Part, WeightTile};
@@ -22,6 +25,8 @@ enum Tile {
     Rows { d: WeightTile, a: BufId, column: usize, previous: bool },
     /// A row per symbol.
     Symbols { d: WeightTile },
+    /// Rows of dW_ih below an embedding, or of dE.
+    Embedding(EmbeddingTile),
     /// b_ih and b_hh of one panel.
     Biases { d: WeightTile, gru: bool },
     /// The readout's bias.
@@ -37,6 +42,8 @@ pub struct WeightGrads {
     shards: Vec<Buffer>,
     /// Shards of a group.
     per_group: usize,
+    /// Where the model has an embedding: memory that shard after shard uses.
+    embedding: Option<EmbeddingGrad>,
     lanes: usize,
 }
 
@@ -50,6 +57,10 @@ impl WeightGrads {
     ) -> Result<Self, OutOfMemory> {
         assert!((1..=lanes).contains(&per_group) && groups > 0, "{per_group} shards of {lanes} lanes, {groups} groups");
         let mut list = List { borders: vec![0], tiles: Vec::new() };
+        let embedding = EmbeddingGrad::new(layout, bufs)?;
+        for (tile, floats) in embedding.iter().flat_map(EmbeddingGrad::row_tiles) {
+            list.push(Tile::Embedding(tile), floats);
+        }
         let mut x = bufs.x;
         for (layer, b) in layout.layers().iter().zip(&bufs.layers) {
             let s = layer.shape;
@@ -60,10 +71,14 @@ impl WeightGrads {
                 first_vector,
                 vectors: s.panels().width(p),
             };
-            for p in 0..s.panels().count() {
-                match x {
-                    Some(x) if !s.symbols => list.rows(d(p, 0), x, s.k_x(), false),
-                    _ => list.push(Tile::Symbols { d: d(p, 0) }, s.k_x() * d(p, 0).vectors * LANES),
+            if let Some(e) = embedding.as_ref().filter(|_| s.embedded()) {
+                e.ih_tiles().for_each(|(tile, floats)| list.push(Tile::Embedding(tile), floats));
+            } else {
+                for p in 0..s.panels().count() {
+                    match x {
+                        Some(x) if s.symbols().is_none() => list.rows(d(p, 0), x, s.k_x(), false),
+                        _ => list.push(Tile::Symbols { d: d(p, 0) }, s.k_x() * d(p, 0).vectors * LANES),
+                    }
                 }
             }
             for p in 0..s.panels().count() {
@@ -87,7 +102,7 @@ impl WeightGrads {
         }
         assert_eq!(list.borders.last(), Some(&layout.params()), "the tiles do not cover the parameters");
         let shards = (0..per_group * groups).map(|_| Buffer::zeroed(layout.params())).collect::<Result<_, _>>()?;
-        Ok(Self { borders: list.borders, tiles: list.tiles, shards, per_group, lanes })
+        Ok(Self { borders: list.borders, tiles: list.tiles, shards, per_group, embedding, lanes })
     }
 
     /// The gradient, summed over shards: `[layout.params()]`, packed.
@@ -95,9 +110,10 @@ impl WeightGrads {
         &self.shards[0]
     }
 
-    /// Bytes of all shards' gradients.
+    /// Bytes of all shards' gradients, and of what they are made of.
     pub fn size_bytes(&self) -> usize {
-        self.shards.iter().map(|s| 4 * s.len()).sum()
+        let shards: usize = self.shards.iter().map(|s| 4 * s.len()).sum();
+        shards + self.embedding.as_ref().map_or(0, EmbeddingGrad::size_bytes)
     }
 
     /// Lanes of shard `s` of a group, among the group's: even, in order.
@@ -107,27 +123,45 @@ impl WeightGrads {
     }
 
     /// Computes every tile from the gate gradients that the last backward left in `network`, over the steps of its chunk,
-    /// then adds the shards up: the only group.
-    pub fn compute(&mut self, crew: &Crew, kernels: &Kernels, network: &Network, ids: &[u32]) {
-        self.compute_group(crew, kernels, network, ids, 0);
+    /// then adds the shards up: the only group. `params` are the weights that backward read.
+    pub fn compute(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, network: &Network, ids: &[u32]) {
+        self.compute_group(crew, kernels, (params, network), ids, 0);
         self.reduce(crew, kernels);
     }
 
     /// Computes every tile of one group. [`WeightGrads::reduce`] adds up, once every group has been computed.
-    pub fn compute_group(&mut self, crew: &Crew, kernels: &Kernels, network: &Network, ids: &[u32], group: usize) {
-        let ws = network.workspace();
+    pub fn compute_group(
+        &mut self,
+        crew: &Crew,
+        kernels: &Kernels,
+        (params, network): (&Params, &Network),
+        ids: &[u32],
+        group: usize,
+    ) {
+        let (ws, weights) = (network.workspace(), params.weights());
         for s in 0..self.per_group {
             let part = Part { steps: network.backward_steps(), lanes: self.lanes_of(s) };
-            let (part, tiles) = (&part, &self.tiles);
+            if let Some(embedding) = &mut self.embedding {
+                embedding.sum_symbols(crew, kernels, ws, ids, &part);
+            }
+            let (part, tiles, embedding) = (&part, &self.tiles, self.embedding.as_ref());
             let shard = &mut self.shards[group * self.per_group + s];
             crew.tiles(shard, &self.borders, |i, out| match tiles[i] {
                 Tile::Rows { d, a, column, previous } => {
                     kernels.weight_grad(ws, &d, (a, column, previous), part, out);
                 }
                 Tile::Symbols { d } => kernels.symbol_grad(ws, &d, ids, part, out),
+                Tile::Embedding(tile) => {
+                    if let Some(embedding) = embedding {
+                        embedding.compute(kernels, &weights, tile, out);
+                    }
+                }
                 Tile::HeadBias { d } => kernels.bias_grad(ws, &d, part, out),
                 Tile::Biases { d, gru } => biases(kernels, network, d, gru, part, out),
             });
+            if let Some(embedding) = &mut self.embedding {
+                embedding.add_to_readout(crew, kernels, &weights, &mut self.shards[group * self.per_group + s]);
+            }
         }
     }
 

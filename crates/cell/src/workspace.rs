@@ -54,7 +54,7 @@ pub(crate) struct Needs {
 /// Allocates everything once. Errors: the memory is not to be had.
 pub(crate) fn allocate(layout: &Layout, tokens: Tokens, needs: Needs) -> Result<(Workspace, Bufs), OutOfMemory> {
     let mut ws = Workspace::new(tokens);
-    let dense = layout.layers().first().filter(|l| !l.shape.symbols).map(|l| l.shape.inputs);
+    let dense = layout.layers().first().filter(|l| l.shape.symbols().is_none()).map(|l| l.shape.inputs());
     let mut bufs = Bufs { layers: Vec::new(), x: None, d_x: None, d_y: None, logits: None, nats: None };
     if let Some(inputs) = dense {
         bufs.x = Some(ws.add(Space::Rows, Columns::RowMajor(inputs))?);

@@ -1,17 +1,35 @@
 //! A source, files or the built-in text, as an open corpus.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
-use gatemill_corpus::{Corpus, Io, OpenOptions, Vocab, VocabKind, builtin};
+use gatemill_corpus::{
+    Corpus, Io, OpenOptions, Vocab, VocabKind, builtin, default_cache_dir, expand, is_standard_input,
+};
 use gatemill_train::run::Source;
 use gatemill_train::{Config, VocabChoice};
 
 use crate::exit::{Failure, USAGE};
+use crate::progress::Progress;
 
 /// The built-in text of `gatemill train` without a FILE. Its length is a guess: a few minutes for the default model.
 pub(crate) const BUILTIN: Source = Source::Builtin { bytes: 2_000_000, seed: 1 };
 
-/// Files as a source, by absolute paths, so that a run can be resumed from anywhere.
+/// The files that paths stand for: folders with all in them, standard input. Says on stderr how they were understood.
+pub(crate) fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let (progress, mut stdin) = (Progress::new(), std::io::stdin().lock());
+    if paths.iter().any(|path| is_standard_input(path)) && stdin.is_terminal() {
+        progress.line("note: the text is read from the terminal, until Ctrl-D on a line of its own");
+    }
+    let expanded = expand(paths, &mut stdin, default_cache_dir())?;
+    for note in &expanded.notes {
+        progress.line(&format!("note: {note}"));
+    }
+    Ok(expanded.paths)
+}
+
+/// What was given as a source. It is kept as a list of files by absolute paths, so that a run can be resumed from anywhere
+/// and reads the same files then.
 pub(crate) fn files(paths: &[PathBuf]) -> Result<Source, Failure> {
     let absolute = |path: &PathBuf| {
         let path =
@@ -22,7 +40,7 @@ pub(crate) fn files(paths: &[PathBuf]) -> Result<Source, Failure> {
                 .help("rename the file: its path is kept in the checkpoints, which are UTF-8")),
         }
     };
-    Ok(Source::Files { paths: paths.iter().map(absolute).collect::<Result<_, _>>()? })
+    Ok(Source::Files { paths: expanded(paths)?.iter().map(absolute).collect::<Result<_, _>>()? })
 }
 
 /// Opens a source as the configuration wants it, with the vocabulary of a model where there is one.
@@ -31,7 +49,17 @@ pub(crate) fn open(source: &Source, config: &Config, vocab: Option<Vocab>, io: I
         VocabChoice::Chars => VocabKind::Chars,
         VocabChoice::Bytes => VocabKind::Bytes,
     };
-    let options = OpenOptions { vocab: kind, fixed_vocab: vocab, val_frac: config.val_frac, io, cache_dir: None };
+    let Config { lossy, val_frac, test_frac, document_separator, .. } = config.clone();
+    let options = OpenOptions {
+        vocab: kind,
+        fixed_vocab: vocab,
+        lossy,
+        val_frac,
+        test_frac,
+        document_separator,
+        io,
+        cache_dir: None,
+    };
     Ok(match source {
         Source::Builtin { bytes, seed } => {
             let bytes = usize::try_from(*bytes).unwrap_or(usize::MAX);

@@ -1,15 +1,15 @@
 //! `gatemill eval`: the loss of a text under a model, in nats and bits per character.
 //!
 //! A file is one lane from zero state. `--split val` cuts the run's own validation text into the run's lanes and reads as
-//! much of it as the run did, so the result is the run's `val_nats`, bit for bit.
+//! much of it as the run did, so the result is the run's `val_nats`, bit for bit; `--split test` reads its test text so.
 
-use gatemill_corpus::Io;
+use gatemill_corpus::{Corpus, Io, Split};
 use gatemill_train::run::resume::Origin;
 use gatemill_train::{Config, Evaluation};
 use serde::Serialize;
 
 use crate::args::EvalArgs;
-use crate::exit::{self, BAD_DATA, Failure};
+use crate::exit::{self, BAD_DATA, Failure, USAGE};
 use crate::progress::{Progress, grouped};
 use crate::train::machine;
 use crate::{corpus, json, model};
@@ -29,31 +29,26 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
     let (crew, kernels) = machine(None)?;
     let (model, snapshot) = model::load(&args.model, &crew, &kernels, &Progress::new())?;
     let vocab = Some(model.vocab.clone());
-    let score: Option<Evaluation> = if args.split.is_some() {
+    let score: Option<Evaluation> = if let Some(split) = args.split {
+        check_part(split, &model.config)?;
         let origin = Origin::of(&snapshot)?;
         let source = if args.files.is_empty() { origin.settings.source.clone() } else { corpus::files(&args.files)? };
         let corpus = corpus::open(&source, &model.config, vocab, Io::Map)?;
         origin.check(&source, &corpus.fingerprint().to_string())?;
         let batch = args.batch.unwrap_or(model.config.batch);
+        tell(&corpus);
         let corpus = std::sync::Arc::new(corpus);
-        crew.install(|| {
-            model.evaluate_split(
-                &corpus,
-                gatemill_corpus::Split::Val,
-                (batch, model.config.eval_tokens),
-                &crew,
-                &kernels,
-            )
-        })?
+        crew.install(|| model.evaluate_split(&corpus, split, (batch, model.config.eval_tokens), &crew, &kernels))?
     } else {
         let source = corpus::files(&args.files)?;
-        let whole = Config { val_frac: 0.0, ..model.config.clone() };
+        let whole = Config { val_frac: 0.0, test_frac: 0.0, ..model.config.clone() };
         let corpus = std::sync::Arc::new(corpus::open(&source, &whole, vocab, Io::Map)?);
+        tell(&corpus);
         crew.install(|| model.evaluate_file(&corpus, &crew, &kernels))?
     };
     let Some(Evaluation { nats, bits, perplexity, tokens, unseen }) = score else {
         return Err(Failure::new(BAD_DATA, "the text is too short to be scored in so many lanes")
-            .help("a file needs two characters, a validation part one more than --batch"));
+            .help("a file needs two characters, a part of the run's text one more than --batch"));
     };
     if args.json {
         json::object(&Score { nats, bits, perplexity, symbols: tokens, unseen })?;
@@ -67,4 +62,23 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
     );
     json::text(text.as_bytes())?;
     Ok(exit::OK)
+}
+
+/// Errors: the run kept no such part of its text.
+fn check_part(split: Split, config: &Config) -> Result<(), Failure> {
+    let (part, flag, fraction) = match split {
+        Split::Test => ("test", "--test-frac", config.test_frac),
+        _ => ("validation", "--val-frac", config.val_frac),
+    };
+    if fraction > 0.0 {
+        return Ok(());
+    }
+    Err(Failure::new(USAGE, format!("this run kept no {part} part of its text ({flag} {fraction})"))
+        .help(format!("train with {flag} 0.05 to have one, choose the other part, or give a FILE to score")))
+}
+
+/// Says what a person should know about a text.
+fn tell(corpus: &Corpus) {
+    let progress = Progress::new();
+    corpus.notes().iter().for_each(|note| progress.line(&format!("note: {note}")));
 }

@@ -72,6 +72,11 @@ impl Failure {
     }
 }
 
+/// Says more about an error, on a line of its own.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "note: {}", one_line(text));
+}
+
 /// Paths and names are others' texts: no line breaks, no control characters.
 fn one_line(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
@@ -136,6 +141,9 @@ impl From<TrainError> for Failure {
                 "go on from the last checkpoint with `gatemill train --resume RUN --lr SMALLER --override`, or start again \
                  with a smaller --lr",
             ),
+            TrainError::Logits { .. } => {
+                failure.help("the model's weights are damaged or far too large: take an earlier checkpoint of its run")
+            }
             _ => failure.help("give a .safetensors file or a run folder that `gatemill train` has written"),
         }
     }
@@ -159,8 +167,21 @@ impl From<CorpusError> for Failure {
         let help = match &error {
             CorpusError::Empty { .. } => "give a file with text in it; without a FILE the built-in text is used",
             CorpusError::TooShort { .. } => "give more text, or make --batch or --seq smaller",
-            CorpusError::InvalidUtf8 { .. } | CorpusError::Utf16 { .. } => {
-                "--vocab bytes trains on the bytes as they are; iconv converts to UTF-8"
+            CorpusError::InvalidUtf8 { .. } => {
+                "--lossy reads what is not UTF-8 as U+FFFD; --vocab bytes trains on the bytes as they are; iconv converts \
+                 to UTF-8"
+            }
+            CorpusError::Utf16 { .. } => "--vocab bytes trains on the bytes as they are; iconv converts to UTF-8",
+            CorpusError::CutList { .. } => "give the folder again, beside --resume RUN or --split val",
+            CorpusError::EmptyFolder { .. } => "give a folder with files in it, or the files themselves",
+            CorpusError::StandardInputTwice => "give - once",
+            CorpusError::NotSeekable { .. } => {
+                "give - to read standard input: `gatemill train - < PIPE`, or `COMMAND | gatemill train -`"
+            }
+            CorpusError::NotPacked { .. } | CorpusError::Packed { .. } => "rename the file after what it is",
+            CorpusError::Unpack { .. } => "fetch or pack the file again; `gzip -t` and `zstd -t` test one",
+            CorpusError::Keep { .. } | CorpusError::NoCache { .. } => {
+                "free some space there, or choose another folder: XDG_CACHE_HOME=DIR gatemill ..."
             }
             CorpusError::Shrank { .. } | CorpusError::ReadFault { .. } | CorpusError::Changed { .. } => {
                 "put the text back as it was and go on with `gatemill train --resume RUN`"

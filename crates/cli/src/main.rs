@@ -5,6 +5,10 @@
 //! gatemill train  [FILE]   learn from a text          -> a run folder
 //! gatemill sample MODEL    write with what was learned
 //! gatemill eval   MODEL    score a text
+//! gatemill runs   [RUN]    look at what was trained
+//! gatemill machine         what runs here, and how fast it can be
+//! gatemill completions, man   for the shell, for `man`
+//! gatemill corpus [FILE]   look at a text, or write the built-in one
 //! ```
 //!
 //! Results go to stdout, all else to stderr; neither can make it fail by being closed. A panic is a fault of ours: it is
@@ -30,19 +34,28 @@ use std::process::ExitCode;
 use clap::Parser;
 
 mod args; // the flags
+mod asked; // defaults, preset, page, flags -> what is asked for
+mod legacy; // other tools' flags -> what to type
+
 mod corpus; // a source -> an open corpus
 mod model; // a path -> a model
 
+mod builtin; // the built-in text on stdout
 mod demo; // the run without arguments
 mod eval; // score a text
+mod machine; // what runs here
+mod runs; // look at what was trained
 mod sample; // write
+mod shell; // completions, manual
+mod survey; // look at a text
 mod train; // learn
 
 mod memory; // does it fit
 
 mod json; // one object per line on stdout
 mod progress; // what people see on stderr
-mod signals; // SIGINT, SIGTERM, SIGHUP
+mod signals;
+mod terminal; // a text on stdout // SIGINT, SIGTERM, SIGHUP
 
 mod exit; // every error -> message, help, exit code
 
@@ -51,6 +64,9 @@ use exit::Failure;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| exit::report_panic(&panic.to_string())));
+    if let Some(refusal) = legacy::check(&train::me(), std::env::args_os().skip(1)) {
+        return exit::code(refusal.report());
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version are errors to the parser too; it knows the code and the stream.
@@ -75,5 +91,13 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Some(Command::Train(args)) => train::run(args),
         Some(Command::Sample(args)) => sample::run(args),
         Some(Command::Eval(args)) => eval::run(args),
+        Some(Command::Runs(args)) => runs::run(args),
+        Some(Command::Machine(args)) => machine::run(args),
+        Some(Command::Completions(args)) => shell::completions(args),
+        Some(Command::Man(args)) => shell::man(args),
+        Some(Command::Corpus(args)) => match args.text() {
+            Some(text) => builtin::run(&text),
+            None => survey::run(args),
+        },
     }
 }

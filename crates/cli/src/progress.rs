@@ -201,7 +201,7 @@ pub(crate) fn printable(text: &str) -> String {
 }
 
 /// Seconds in words.
-fn duration(seconds: f64) -> String {
+pub(crate) fn duration(seconds: f64) -> String {
     // Rounded once, in the unit that is shown.
     if seconds < 9.95 {
         return format!("{seconds:.1} s");

@@ -9,16 +9,16 @@ use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
 use gatemill_train::events::{Done, Event};
 use gatemill_train::run::resume::Resumed;
-use gatemill_train::run::{Ending, Observer, Outcome, Place, Run, Settings, Setup, Stop};
+use gatemill_train::run::{Ending, Observer, Outcome, Place, Run, Setup, Stop};
 use gatemill_train::storage::{RealStorage, Storage};
-use gatemill_train::{CharModel, Config, ErrorKind};
+use gatemill_train::{CharModel, ErrorKind};
 
 use crate::args::TrainArgs;
 use crate::exit::{self, Failure, RESOURCES};
 use crate::json::Lines;
 use crate::progress::{Progress, losses};
 use crate::signals::Signals;
-use crate::{corpus, memory};
+use crate::{asked, corpus, memory};
 
 /// What is proposed after a divergence: this part of the learning rate. A guess.
 const SMALLER_LR: f64 = 0.1;
@@ -81,12 +81,7 @@ fn crew(wanted: usize) -> Result<Crew, Failure> {
 }
 
 fn start(args: &TrainArgs, crew: Arc<Crew>, kernels: Kernels) -> Result<Run, Failure> {
-    let mut config = Config::default();
-    args.configure(&mut config);
-    config.validate()?;
-    let source = if args.files.is_empty() { corpus::BUILTIN } else { corpus::files(&args.files)? };
-    let mut settings = Settings::new(source);
-    args.set_intervals(&mut settings);
+    let (config, settings) = asked::of_a_new_run(args)?;
     let corpus = Arc::new(corpus::open(&settings.source, &config, None, io(args))?);
     memory::check(&config, corpus.vocab().len())?;
     let place = args.out.as_ref().map_or_else(|| Place::Under(RUNS.into()), |out| Place::Folder(out.clone()));
@@ -97,16 +92,9 @@ fn start(args: &TrainArgs, crew: Arc<Crew>, kernels: Kernels) -> Result<Run, Fai
 fn resume(args: &TrainArgs, folder: &Path, crew: Arc<Crew>, kernels: Kernels) -> Result<Run, Failure> {
     let storage = storage();
     let resumed = Resumed::open(storage.as_ref(), folder, args.strict_resume)?;
-    let mut config = resumed.config.clone();
-    args.configure(&mut config);
-    config.validate()?;
-    let mut settings = resumed.origin.settings.clone();
-    args.set_intervals(&mut settings);
+    let (config, settings) = asked::of_a_resumed_run(args, &resumed.config, &resumed.origin.settings)?;
     // Before the text is opened: a flag that cannot be changed would open it in another way.
     resumed.changes(&config, &settings, kernels.name(), args.allow_override)?;
-    if !args.files.is_empty() {
-        settings.source = corpus::files(&args.files)?;
-    }
     let vocab = CharModel::load(resumed.snapshot(), &crew, &kernels)?.vocab;
     let corpus = Arc::new(corpus::open(&settings.source, &config, Some(vocab), io(args))?);
     let setup = Setup { config, settings, corpus, crew, kernels, storage };

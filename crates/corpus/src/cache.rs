@@ -12,31 +12,30 @@
 //! 96  ids, to the end of the file
 //! ```
 //!
+//! Several files of a corpus share one cache, their ids end to end; `content` is then a SHA-256 over those of the files.
 //! Numbers are little-endian. The name is made of content and vocabulary, so a file or vocabulary that changes finds no
 //! cache; one that is damaged, cut or of another version is made anew. It is written to a temporary file in the same
 //! folder, synced, renamed, and the folder synced: a cache is whole or not there. Where none can be written the ids stay
 //! in memory and a note says so.
 
+use crate::draft::{Draft, remove_stale};
 use crate::error::CorpusError;
 use crate::scan::{BlockScan, Scan, block_text, each_block, read_block};
 use crate::source::{Io, Source};
 use crate::tokens::{Tokens, Width, limit};
 use crate::vocab::Vocab;
 use bytemuck::{Pod, Zeroable};
-use std::fs::{self, File};
+use sha2::{Digest, Sha256};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::Arc;
 
 const MAGIC: [u8; 8] = *b"GMTOKENS";
 const VERSION: u32 = 1;
 const HEADER_BYTES: u64 = size_of::<Header>() as u64;
 /// Blocks that are encoded at once. A guess: enough for the cores, and at most 64 MiB of ids.
-const GROUP: u64 = 16;
-/// Temporary files of writers that did not live to rename them go after this long without a write.
-const STALE: Duration = Duration::from_secs(3600);
+const GROUP: usize = 16;
 
 /// The first 96 bytes, as they lie in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
@@ -53,16 +52,16 @@ struct Header {
 }
 
 impl Header {
-    fn new(scan: &Scan, vocab: &Vocab, width: Width, body_crc: u32) -> Self {
+    fn new(encoder: &Encoder<'_>, body_crc: u32) -> Self {
         let mut header = Self {
             magic: MAGIC,
             version: VERSION.to_le_bytes(),
-            width: (width.bytes() as u32).to_le_bytes(),
-            count: scan.symbols.to_le_bytes(),
+            width: (encoder.width.bytes() as u32).to_le_bytes(),
+            count: encoder.symbols().to_le_bytes(),
             body_crc: body_crc.to_le_bytes(),
             header_crc: [0; 4],
-            content: scan.content,
-            vocabulary: vocab.sha256(),
+            content: encoder.content(),
+            vocabulary: encoder.vocab.sha256(),
         };
         header.header_crc = crc32fast::hash(bytemuck::bytes_of(&header)).to_le_bytes();
         header
@@ -96,37 +95,58 @@ fn cache_dir_of(xdg: Option<PathBuf>, home: Option<PathBuf>) -> Option<PathBuf> 
     base.map(|base| base.join("gatemill"))
 }
 
-/// The ids of a scanned multi-byte file: from its cache, or made now. Errors: the source fails or changes; no memory.
+/// A file and what the pass over it found.
+pub(crate) type Scanned<'a> = (&'a Source, &'a Scan);
+
+/// The ids of scanned multi-byte files, one `Tokens` for each: from their cache, or made now. Errors: a source fails or
+/// changes; no memory.
 pub(crate) fn tokens(
-    source: &Source,
-    scan: &Scan,
+    files: &[Scanned<'_>],
     vocab: &Vocab,
     options: &CacheOptions,
     notes: &mut Vec<String>,
-) -> Result<Tokens, CorpusError> {
+) -> Result<Vec<Tokens>, CorpusError> {
+    let Some((first, _)) = files.first() else { return Ok(Vec::new()) };
     let limit = limit(vocab, options.may_be_unseen);
     let width = Width::for_limit(limit);
-    let encoder = Encoder { source, scan, vocab, width };
+    let encoder = Encoder { files, vocab, width };
+    // The files' parts of all ids, which begin at byte `start` of `ids`.
+    let parts = |ids: Source, start: u64| {
+        let (ids, mut at) = (Arc::new(ids), start);
+        let part = |(_, scan): &Scanned<'_>| {
+            let tokens = Tokens::cached(Arc::clone(&ids), at, scan.symbols, width, limit);
+            at = at.saturating_add(scan.symbols.saturating_mul(width.bytes() as u64));
+            tokens
+        };
+        files.iter().map(part).collect()
+    };
     if let Some(dir) = &options.dir {
-        let path = dir.join(Header::new(scan, vocab, width, 0).file_name());
+        let name = Header::new(&encoder, 0).file_name();
+        let path = dir.join(&name);
         if let Some(cache) = open_cache(&path, &encoder, options.io, notes, true) {
-            return Ok(Tokens::cached(cache, HEADER_BYTES, scan.symbols, width, limit));
+            return Ok(parts(cache, HEADER_BYTES));
         }
-        match write_cache(dir, &path, &encoder) {
+        match write_cache(dir, &name, &encoder) {
             Ok(()) => {
                 if let Some(cache) = open_cache(&path, &encoder, options.io, notes, false) {
-                    return Ok(Tokens::cached(cache, HEADER_BYTES, scan.symbols, width, limit));
+                    return Ok(parts(cache, HEADER_BYTES));
                 }
             }
             Err(WriteError::Source(e)) => return Err(e),
-            Err(WriteError::Cache(e)) => notes.push(format!(
-                "no token cache can be written to {dir:?} ({e}); the tokens of {:?} stay in memory",
-                source.path()
-            )),
+            Err(WriteError::Cache(e)) => {
+                let more = match files.len() {
+                    1 => String::new(),
+                    n => format!(" and of {} more", n.saturating_sub(1)),
+                };
+                notes.push(format!(
+                    "no token cache can be written to {dir:?} ({e}); the tokens of {:?}{more} stay in memory",
+                    first.path()
+                ));
+            }
         }
     }
     let ids = encoder.in_memory()?;
-    Ok(Tokens::cached(Source::from_bytes(source.path(), ids), 0, scan.symbols, width, limit))
+    Ok(parts(Source::from_bytes(first.path(), ids), 0))
 }
 
 /// The cache at `path` if it is whole and of this text; `verify` reads all of it. Whatever is wrong with it, it can be made anew.
@@ -135,9 +155,9 @@ fn open_cache(path: &Path, encoder: &Encoder<'_>, io: Io, notes: &mut Vec<String
     let mut header = Header::zeroed();
     cache.copy(0, bytemuck::bytes_of_mut(&mut header)).ok()?;
     let body_crc = u32::from_le_bytes(header.body_crc);
-    let body_bytes = encoder.scan.symbols.checked_mul(encoder.width.bytes() as u64)?;
-    let fits = header == Header::new(encoder.scan, encoder.vocab, encoder.width, body_crc)
-        && Some(cache.size_bytes()) == HEADER_BYTES.checked_add(body_bytes);
+    let body_bytes = encoder.symbols().checked_mul(encoder.width.bytes() as u64)?;
+    let fits =
+        header == Header::new(encoder, body_crc) && Some(cache.size_bytes()) == HEADER_BYTES.checked_add(body_bytes);
     if !fits || verify && body_crc_of(&cache)? != body_crc {
         return None;
     }
@@ -170,84 +190,81 @@ impl From<io::Error> for WriteError {
     }
 }
 
-fn write_cache(dir: &Path, path: &Path, encoder: &Encoder<'_>) -> Result<(), WriteError> {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    fs::create_dir_all(dir)?;
+fn write_cache(dir: &Path, name: &str, encoder: &Encoder<'_>) -> Result<(), WriteError> {
     remove_stale(dir);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let name = path.file_name().unwrap_or_default().display();
-    let temporary = dir.join(format!("{name}.{}.{count}.tmp", std::process::id()));
-    let written = write_temporary(&temporary, encoder)
-        .and_then(|()| Ok(fs::rename(&temporary, path)?))
-        .and_then(|()| Ok(File::open(dir)?.sync_all()?));
-    if written.is_err() {
-        // What cannot be removed goes as stale one day.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
-}
-
-fn write_temporary(path: &Path, encoder: &Encoder<'_>) -> Result<(), WriteError> {
-    // Readable by its owner alone, as the text may be.
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(&[0; HEADER_BYTES as usize])?;
+    let mut draft = Draft::create(dir, name)?;
+    draft.file.write_all(&[0; HEADER_BYTES as usize])?;
     let mut crc = crc32fast::Hasher::new();
     encoder.each_group(|ids| {
         crc.update(ids);
-        Ok(file.write_all(ids)?)
+        Ok(draft.file.write_all(ids)?)
     })?;
-    let header = Header::new(encoder.scan, encoder.vocab, encoder.width, crc.finalize());
-    file.write_all_at(bytemuck::bytes_of(&header), 0)?;
-    Ok(file.sync_all()?)
-}
-
-/// Removes temporary files that nobody writes to any more.
-fn remove_stale(dir: &Path) {
-    let Ok(entries) = fs::read_dir(dir) else { return };
-    for entry in entries.flatten() {
-        let ours = entry.file_name().to_str().is_some_and(|name| name.contains(".tokens.") && name.ends_with(".tmp"));
-        let age = entry.metadata().and_then(|m| m.modified()).ok().and_then(|at| at.elapsed().ok());
-        if ours && age.is_some_and(|age| age > STALE) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
+    let header = Header::new(encoder, crc.finalize());
+    draft.file.write_all_at(bytemuck::bytes_of(&header), 0)?;
+    draft.keep(name)?;
+    Ok(())
 }
 
 /// Text to ids, block by block as it was scanned.
 struct Encoder<'a> {
-    source: &'a Source,
-    scan: &'a Scan,
+    files: &'a [Scanned<'a>],
     vocab: &'a Vocab,
     width: Width,
 }
 
 impl Encoder<'_> {
-    /// Hands the ids of all blocks to `sink` in order. Errors: the source fails, or is no longer what was scanned.
+    /// Of all files.
+    fn symbols(&self) -> u64 {
+        self.files.iter().fold(0, |sum, (_, scan)| sum.saturating_add(scan.symbols))
+    }
+    /// Changes when any byte of any file does, and when a byte moves from one file to another.
+    fn content(&self) -> [u8; 32] {
+        match self.files {
+            [(_, scan)] => scan.content,
+            files => {
+                let mut hash = Sha256::new();
+                files.iter().for_each(|(_, scan)| hash.update(scan.content));
+                hash.finalize().into()
+            }
+        }
+    }
+    /// Hands the ids of all blocks to `sink` in order. Errors: a source fails, or is no longer what was scanned.
     fn each_group(&self, mut sink: impl FnMut(&[u8]) -> Result<(), WriteError>) -> Result<(), WriteError> {
-        let mut index = 0u64;
-        for blocks in self.scan.blocks.chunks(GROUP as usize) {
-            let end = index.saturating_add(blocks.len() as u64);
-            let encode = |i: u64, buffer: &mut Vec<u8>| {
-                let place = usize::try_from(i.saturating_sub(index)).ok();
-                self.encode(i, place.and_then(|p| blocks.get(p)), buffer)
+        let mut blocks = self.files.iter().flat_map(|&file| (0..).zip(&file.1.blocks).map(move |block| (file, block)));
+        let mut group = Vec::with_capacity(GROUP);
+        loop {
+            group.clear();
+            group.extend(blocks.by_ref().take(GROUP));
+            if group.is_empty() {
+                return Ok(());
+            }
+            let encode = |i: u64, buffer: &mut Vec<u8>| match group.get(i as usize) {
+                Some(&(file, (index, block))) => self.encode(file, index, block, buffer),
+                None => Ok(Vec::new()),
             };
-            for ids in each_block(index..end, encode) {
+            for ids in each_block(0..group.len() as u64, encode) {
                 sink(&ids.map_err(WriteError::Source)?)?;
             }
-            index = end;
         }
-        Ok(())
     }
-    fn encode(&self, index: u64, scanned: Option<&BlockScan>, buffer: &mut Vec<u8>) -> Result<Vec<u8>, CorpusError> {
-        let len = read_block(self.source, (self.scan.start, self.scan.block_bytes), index, buffer)?;
+    fn encode(
+        &self,
+        (source, scan): Scanned<'_>,
+        index: u64,
+        scanned: &BlockScan,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Vec<u8>, CorpusError> {
+        let len = read_block(source, (scan.start, scan.block_bytes), index, buffer)?;
         let changed = || CorpusError::Changed {
-            path: self.source.path().to_owned(),
+            path: source.path().to_owned(),
             what: "it was rewritten between counting its symbols and encoding them".into(),
         };
         let text = block_text(buffer, len, index == 0).map_err(|_| changed())?;
-        let symbols = scanned.filter(|s| s.skipped == text.skipped).map(|s| s.symbols).ok_or_else(changed)?;
+        if scanned.skipped != text.skipped {
+            return Err(changed());
+        }
         let ids = text.text.chars().chain(text.last.chars()).map(|c| self.vocab.id(u32::from(c)));
-        let bytes = symbols.saturating_mul(self.width.bytes());
+        let bytes = scanned.symbols.saturating_mul(self.width.bytes());
         let mut out = Vec::with_capacity(bytes);
         match self.width {
             Width::One => out.extend(ids.map(|id| id as u8)),
@@ -258,8 +275,9 @@ impl Encoder<'_> {
     }
     /// All ids at once.
     fn in_memory(&self) -> Result<Vec<u8>, CorpusError> {
-        let bytes = self.scan.symbols.saturating_mul(self.width.bytes() as u64);
-        let none = || CorpusError::OutOfMemory { path: self.source.path().to_owned(), bytes };
+        let path = self.files.first().map(|(source, _)| source.path()).unwrap_or(Path::new(""));
+        let bytes = self.symbols().saturating_mul(self.width.bytes() as u64);
+        let none = || CorpusError::OutOfMemory { path: path.to_owned(), bytes };
         let mut all = Vec::new();
         all.try_reserve_exact(usize::try_from(bytes).map_err(|_| none())?).map_err(|_| none())?;
         let pushed = self.each_group(|ids| {
@@ -269,7 +287,7 @@ impl Encoder<'_> {
         match pushed {
             Ok(()) => Ok(all),
             Err(WriteError::Source(e)) => Err(e),
-            Err(WriteError::Cache(e)) => Err(CorpusError::io(self.source.path(), "encoding", e)),
+            Err(WriteError::Cache(e)) => Err(CorpusError::io(path, "encoding", e)),
         }
     }
 }
@@ -297,7 +315,8 @@ mod tests {
         // Small blocks: the second begins inside a character.
         let scan = scan(&before, 0, 2, &seen).unwrap();
         let vocab = Vocab::from_symbols(&seen.symbols()).unwrap();
-        let encode = |source: &Source| Encoder { source, scan: &scan, vocab: &vocab, width: Width::Two }.in_memory();
+        let encode =
+            |source: &Source| Encoder { files: &[(source, &scan)], vocab: &vocab, width: Width::Two }.in_memory();
         assert_eq!(encode(&before).unwrap(), [0, 0, 4, 0, 1, 0, 4, 0, 2, 0, 3, 0]);
         // Other counts, other edges, no UTF-8.
         for text in ["aabb\u{e9}cd", "\u{e9}ab\u{e9}cd", "abcdefgh"] {
@@ -320,9 +339,9 @@ mod tests {
             let scan = scan(&source, 0, 1000, &seen).unwrap();
             let vocab = Vocab::from_symbols(&seen.symbols()).unwrap();
             let options = CacheOptions { dir: None, io: Io::Map, may_be_unseen: false };
-            let tokens = tokens(&source, &scan, &vocab, &options, &mut Vec::new()).unwrap();
+            let tokens = tokens(&[(&source, &scan)], &vocab, &options, &mut Vec::new()).unwrap();
             let mut ids = vec![0; v as usize - 1];
-            tokens.copy(1, &mut ids, &mut Default::default()).unwrap();
+            tokens[0].copy(1, &mut ids, &mut Default::default()).unwrap();
             assert_eq!(ids, (1..v).collect::<Vec<_>>());
         }
     }

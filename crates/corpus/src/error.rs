@@ -48,9 +48,28 @@ pub enum CorpusError {
         /// What was given.
         found: f64,
     },
+    /// A fraction that is none.
+    #[error("the test fraction is {found}; it must be at least 0 and less than 1")]
+    TestFrac {
+        /// What was given.
+        found: f64,
+    },
+    /// All text is kept from training.
+    #[error(
+        "the validation fraction {val} and the test fraction {test} leave nothing to learn from; their sum must be below 1"
+    )]
+    NothingToLearn {
+        /// The validation fraction.
+        val: f64,
+        /// The test fraction.
+        test: f64,
+    },
+    /// A separator of no symbols.
+    #[error("the document separator is empty; give the text that stands between two documents")]
+    EmptySeparator,
     /// Text that is not UTF-8.
     #[error(
-        "{path:?} is not valid UTF-8 at byte offset {offset}; convert it (`iconv -f LATIN1 -t UTF-8`), or read it as it is \
+        "{path:?} is not valid UTF-8 at byte offset {offset}{of}; convert it (`iconv -f LATIN1 -t UTF-8`), or read it as it is \
          with --vocab bytes"
     )]
     InvalidUtf8 {
@@ -58,6 +77,8 @@ pub enum CorpusError {
         path: PathBuf,
         /// Where the first wrong sequence starts.
         offset: u64,
+        /// Of what, where that is not the file: ` of its unpacked text`.
+        of: &'static str,
     },
     /// A byte-order mark of another encoding.
     #[error(
@@ -87,12 +108,84 @@ pub enum CorpusError {
         path: PathBuf,
     },
     /// A pipe, socket or device: it has no length and no positions.
-    #[error("{path:?} is {what}, not seekable; write its content to a file first")]
+    #[error("{path:?} is {what}, not seekable; write its content to a file first, or pass it on as standard input")]
     NotSeekable {
         /// The path.
         path: PathBuf,
         /// `a pipe`, `a socket`, `a device`.
         what: &'static str,
+    },
+    /// A folder with nothing to read.
+    #[error("the folder {path:?} has no files{}", passed_over(*.hidden))]
+    EmptyFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Names beginning with a dot, which are passed over.
+        hidden: u64,
+    },
+    /// A list of files that does not end as it should.
+    #[error("{path:?} is a list of files that is cut; name the folder again")]
+    CutList {
+        /// The list.
+        path: PathBuf,
+    },
+    /// Standard input, more than once.
+    #[error("standard input (-) is given more than once, but can be read only once")]
+    StandardInputTwice,
+    /// A name that promises compressed data, and something else behind it.
+    #[error(
+        "{path:?} ends in .{ending}, but does not begin like a {format} file: it begins with {found}; give it another name if \
+         it is plain text"
+    )]
+    NotPacked {
+        /// The file.
+        path: PathBuf,
+        /// `gzip`, `Zstandard`.
+        format: &'static str,
+        /// Without the dot.
+        ending: &'static str,
+        /// Its first bytes, as hexadecimal digits.
+        found: String,
+    },
+    /// Compressed data where text is expected.
+    #[error("{path:?} is not text but a {format} file; give it a name that ends in .{ending}, and it is unpacked")]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// `gzip`, `Zstandard`.
+        format: &'static str,
+        /// Without the dot.
+        ending: &'static str,
+    },
+    /// Compressed data that is cut or damaged.
+    #[error(
+        "{path:?} cannot be unpacked: its {format} data is cut or damaged behind {bytes} bytes of text ({problem})"
+    )]
+    Unpack {
+        /// The file.
+        path: PathBuf,
+        /// `gzip`, `Zstandard`.
+        format: &'static str,
+        /// What the decoder says.
+        problem: String,
+        /// Bytes that were unpacked before.
+        bytes: u64,
+    },
+    /// The cache folder does not take a text.
+    #[error("the text of {of:?} cannot be kept in {dir:?}: {source}")]
+    Keep {
+        /// What the text is made of.
+        of: PathBuf,
+        /// The cache folder.
+        dir: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// There is no cache folder.
+    #[error("there is no folder to keep the text of {of:?} in: neither XDG_CACHE_HOME nor HOME is an absolute path")]
+    NoCache {
+        /// What the text is made of.
+        of: PathBuf,
     },
     /// A file without a length that has content, as in /proc.
     #[error("{path:?} gives its size as 0 bytes and yet has content; copy it to an ordinary file first")]
@@ -165,13 +258,27 @@ impl CorpusError {
     pub fn kind(&self) -> ErrorKind {
         use CorpusError as E;
         match self {
-            E::ValFrac { .. } => ErrorKind::Usage,
-            E::Io { .. } | E::Directory { .. } | E::Shrank { .. } | E::ReadFault { .. } => ErrorKind::Io,
+            E::ValFrac { .. }
+            | E::TestFrac { .. }
+            | E::NothingToLearn { .. }
+            | E::EmptySeparator
+            | E::StandardInputTwice => ErrorKind::Usage,
+            E::Io { .. }
+            | E::Directory { .. }
+            | E::Keep { .. }
+            | E::NoCache { .. }
+            | E::Shrank { .. }
+            | E::ReadFault { .. } => ErrorKind::Io,
             E::OutOfMemory { .. } => ErrorKind::Resources,
             E::Empty { .. }
             | E::TooShort { .. }
             | E::InvalidUtf8 { .. }
             | E::Utf16 { .. }
+            | E::EmptyFolder { .. }
+            | E::CutList { .. }
+            | E::NotPacked { .. }
+            | E::Packed { .. }
+            | E::Unpack { .. }
             | E::NotSeekable { .. }
             | E::NoLength { .. }
             | E::Changed { .. }
@@ -185,6 +292,13 @@ impl CorpusError {
     }
     pub(crate) fn io(path: &Path, doing: &'static str, source: io::Error) -> Self {
         CorpusError::Io { path: path.to_owned(), doing, source }
+    }
+}
+
+fn passed_over(hidden: u64) -> String {
+    match hidden {
+        0 => String::new(),
+        n => format!(" ({n} names that begin with a dot were passed over)"),
     }
 }
 

@@ -14,20 +14,9 @@
 //! Where no thread is to be had, chunks are filled when they are asked for.
 
 use crate::error::CorpusError;
-use crate::lanes::Lanes;
+use crate::lanes::{Chunk, Lanes};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-
-/// One chunk of every lane.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chunk {
-    /// Which of its epoch, from 0.
-    pub index: u64,
-    /// `[T, B]`: input ids.
-    pub inputs: Vec<u32>,
-    /// `[T, B]`: target ids.
-    pub targets: Vec<u32>,
-}
 
 /// Fetches the chunks of some lanes in order.
 #[derive(Debug)]
@@ -75,9 +64,8 @@ impl Fetcher {
     pub fn new(lanes: Lanes, steps: usize, start: u64) -> Self {
         let chunks = lanes.chunks(steps);
         assert!(chunks > 0, "lanes of {} have no chunk of {steps} steps", lanes.len());
-        let size = steps.saturating_mul(lanes.batch());
-        let buffer = || Chunk { index: 0, inputs: vec![0; size], targets: vec![0; size] };
-        let state = State { free: vec![buffer(), buffer()], ready: None, stop: false, ended: false };
+        let state =
+            State { free: vec![lanes.chunk(steps), lanes.chunk(steps)], ready: None, stop: false, ended: false };
         let filler = Filler { lanes, steps, chunks, next: start.checked_rem(chunks).unwrap_or(0) };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), filler: Mutex::new(filler) });
         let theirs = shared.clone();
@@ -156,7 +144,7 @@ impl Shared {
     fn fill_one(&self, mut state: MutexGuard<'_, State>) -> Result<Chunk, CorpusError> {
         let chunk = state.free.pop();
         drop(state);
-        let mut chunk = chunk.unwrap_or_else(|| Chunk { index: 0, inputs: Vec::new(), targets: Vec::new() });
+        let mut chunk = chunk.unwrap_or_default();
         let filled = lock(&self.filler).fill(&mut chunk);
         match filled {
             Ok(()) => Ok(chunk),
@@ -172,7 +160,7 @@ impl Filler {
     /// Fills the next chunk. Errors: it stays the next.
     fn fill(&mut self, chunk: &mut Chunk) -> Result<(), CorpusError> {
         let start = self.next.saturating_mul(self.steps as u64);
-        self.lanes.fill(start, self.steps, &mut chunk.inputs, &mut chunk.targets)?;
+        self.lanes.fill(start, self.steps, chunk)?;
         chunk.index = self.next;
         self.next = self.next.saturating_add(1).checked_rem(self.chunks).unwrap_or(0);
         Ok(())

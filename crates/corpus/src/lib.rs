@@ -1,6 +1,7 @@
 //! Bytes on disk to lanes of token ids.
 //!
 //! ```text
+//! FILE, DIR, - --expand--> files --unpack--> text
 //! file --source, map--> bytes --scan--> vocabulary, counts --tokens, cache--> ids --split--> stream --lanes--> [T, B] --fetch--> chunk
 //! ```
 //!
@@ -45,7 +46,22 @@
 
 mod error;
 
+// Files.
+mod expand;
+
+mod list;
+
+mod draft;
+
+mod prepared;
+
+mod unpack;
+
+mod lossy;
+
 // Bytes.
+mod pool;
+
 #[allow(unsafe_code, reason = "the one file that maps and copies out of maps")]
 mod map;
 
@@ -53,6 +69,8 @@ mod source;
 
 // Tokens.
 mod vocab;
+
+mod decomposed;
 
 #[allow(clippy::arithmetic_side_effects, reason = "offsets and counts stay below a file's size, a u64 fixed at open")]
 mod scan;
@@ -66,11 +84,17 @@ mod split;
 
 mod fingerprint;
 
+mod documents;
+
 mod corpus;
 
 mod lanes;
 
 mod fetch;
+
+// What a text is, before it is learned from.
+#[allow(clippy::arithmetic_side_effects, reason = "offsets and counts stay below the files' sizes, u64s fixed at open")]
+pub mod survey;
 
 // The text that is made instead of read.
 pub mod builtin;
@@ -78,9 +102,10 @@ pub mod builtin;
 pub use cache::default_cache_dir;
 pub use corpus::{Corpus, OpenOptions};
 pub use error::{CorpusError, ErrorKind};
-pub use fetch::{Chunk, Fetcher};
+pub use expand::{Expanded, expand, is_standard_input};
+pub use fetch::Fetcher;
 pub use fingerprint::{Fingerprint, FingerprintError};
-pub use lanes::Lanes;
+pub use lanes::{Chunk, Lanes};
 pub use source::Io;
 pub use split::Split;
 pub use vocab::{Vocab, VocabError, VocabKind};

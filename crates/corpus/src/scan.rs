@@ -1,4 +1,4 @@
-//! Which characters a file has, and how many: one parallel pass that also proves that it is UTF-8.
+//! Which characters a file has, and how many: one parallel pass that also proves that it is UTF-8 and counts line ends.
 //!
 //! The file is cut into blocks of a fixed number of bytes, each read with the three bytes that follow it. A block owns the characters
 //! that *begin* in it: it skips the continuation bytes at its start and finishes its last character in the bytes that
@@ -50,6 +50,44 @@ impl Seen {
     }
 }
 
+/// Line ends by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LineEnds {
+    /// CR before LF.
+    pub(crate) crlf: u64,
+    /// LF, with or without CR before it.
+    pub(crate) lf: u64,
+    /// CR alone.
+    pub(crate) cr: u64,
+}
+
+impl LineEnds {
+    /// Of the first `len` of `bytes`; a CR at their end looks at the byte behind. `has_cr`: whether there may be any.
+    fn of(bytes: &[u8], len: usize, has_cr: bool) -> Self {
+        let own = bytes.get(..len).unwrap_or(bytes);
+        let count = |byte| memchr::memchr_iter(byte, own).count() as u64;
+        let (lf, cr) = (count(b'\n'), if has_cr { count(b'\r') } else { 0 });
+        let crlf = if cr > 0 { pairs(own, bytes.get(1..).unwrap_or_default()) } else { 0 };
+        Self { crlf, lf, cr: cr - crlf }
+    }
+    pub(crate) fn add(&mut self, other: Self) {
+        self.crlf += other.crlf;
+        self.lf += other.lf;
+        self.cr += other.cr;
+    }
+}
+
+/// Places with a CR in `these` and an LF in `next`.
+fn pairs(these: &[u8], next: &[u8]) -> u64 {
+    // In u8, which 255 places cannot overflow, so that the compiler makes vectors of it.
+    const PLACES: usize = 255;
+    let parts = these.chunks(PLACES).zip(next.chunks(PLACES));
+    let count = |(these, next): (&[u8], &[u8])| {
+        these.iter().zip(next).fold(0u8, |sum, (&a, &b)| sum + u8::from(a == b'\r' && b == b'\n'))
+    };
+    parts.map(|part| u64::from(count(part))).sum()
+}
+
 /// What a pass over a file found.
 #[derive(Debug)]
 pub(crate) struct Scan {
@@ -62,6 +100,7 @@ pub(crate) struct Scan {
     pub(crate) symbols: u64,
     /// Whether each character is one byte.
     pub(crate) ascii: bool,
+    pub(crate) line_ends: LineEnds,
     /// SHA-256 over the CRC-32s of the blocks: changes when any byte does.
     pub(crate) content: [u8; 32],
 }
@@ -155,6 +194,7 @@ pub(crate) fn scan(source: &Source, start: u64, block_bytes: usize, seen: &Seen)
     let count = block_count(source, start, block_bytes);
     let mut blocks: Vec<BlockScan> = Vec::new();
     let (mut symbols, mut ascii, mut owed) = (0, true, 0);
+    let mut line_ends = LineEnds::default();
     let mut content = Sha256::new();
     content.update(source.size_bytes().to_le_bytes());
     let mut at = 0;
@@ -167,17 +207,18 @@ pub(crate) fn scan(source: &Source, start: u64, block_bytes: usize, seen: &Seen)
                 // A byte too many at the start comes before whatever is wrong behind it.
                 let at = if found.skipped > owed { owed } else { found.wrong_at };
                 let offset = start + index * block_bytes as u64 + at as u64;
-                CorpusError::InvalidUtf8 { path: source.path().to_owned(), offset }
+                CorpusError::InvalidUtf8 { path: source.path().to_owned(), offset, of: source.offsets_of() }
             })?;
             owed = if owed >= found.len { owed - found.len } else { block.finished };
             symbols += block.symbols as u64;
             ascii &= block.ascii;
+            line_ends.add(found.line_ends);
             content.update(found.crc.to_le_bytes());
             blocks.push(block);
         }
         at += GROUP;
     }
-    Ok(Scan { start, block_bytes, blocks, symbols, ascii, content: content.finalize().into() })
+    Ok(Scan { start, block_bytes, blocks, symbols, ascii, line_ends, content: content.finalize().into() })
 }
 
 /// What looking at a block gives; `block` is None where it is no UTF-8.
@@ -185,6 +226,7 @@ struct Found {
     len: usize,
     skipped: usize,
     crc: u32,
+    line_ends: LineEnds,
     wrong_at: usize,
     block: Option<BlockScan>,
 }
@@ -202,27 +244,33 @@ fn scan_block(
     let crc = crc32fast::hash(own);
     let text = match block_text(buffer, len, index == 0) {
         Ok(text) => text,
-        Err(wrong_at) => return Ok(Found { len, skipped, crc, wrong_at, block: None }),
+        Err(wrong_at) => {
+            let line_ends = LineEnds::default();
+            return Ok(Found { len, skipped, crc, line_ends, wrong_at, block: None });
+        }
     };
     let ascii = text.text.is_ascii() && text.last.is_empty();
-    let symbols = if ascii {
-        let mut bytes = [false; 128];
+    let (symbols, has_cr) = if ascii {
+        // An entry for each byte, so that none needs a check.
+        let mut bytes = [false; 256];
         for &b in text.text.as_bytes() {
             if let Some(met) = bytes.get_mut(usize::from(b)) {
                 *met = true;
             }
         }
+        let has_cr = bytes.get(usize::from(b'\r')) == Some(&true);
         (0..).zip(bytes).filter(|&(_, met)| met).for_each(|(code, _)| seen.insert(code));
-        text.text.len()
+        (text.text.len(), has_cr)
     } else {
         let insert = |n, c| {
             seen.insert(u32::from(c));
             n + 1
         };
-        text.text.chars().chain(text.last.chars()).fold(0, insert)
+        (text.text.chars().chain(text.last.chars()).fold(0, insert), true)
     };
+    let line_ends = LineEnds::of(buffer, len, has_cr);
     let block = BlockScan { skipped, symbols, finished: text.finished, ascii };
-    Ok(Found { len, skipped, crc, wrong_at: skipped, block: Some(block) })
+    Ok(Found { len, skipped, crc, line_ends, wrong_at: skipped, block: Some(block) })
 }
 
 #[cfg(test)]
@@ -248,6 +296,10 @@ mod tests {
                 codes.sort_unstable();
                 codes.dedup();
                 assert_eq!(seen, codes);
+                let crlf = text.matches("\r\n").count() as u64;
+                let count = |c: char| text.matches(c).count() as u64;
+                let line_ends = LineEnds { crlf, lf: count('\n'), cr: count('\r') - crlf };
+                assert_eq!(scan.line_ends, line_ends, "{text:?} in blocks of {block_bytes}");
             }
             (Err(e), Err(CorpusError::InvalidUtf8 { offset, .. })) => {
                 assert_eq!(offset, e.valid_up_to() as u64, "{bytes:x?} in blocks of {block_bytes}");
@@ -284,9 +336,15 @@ mod tests {
         }
     }
 
+    #[test]
+    fn fault_c07_line_ends_are_counted_across_block_edges() {
+        let text = "a\r\n\r\r\n\n\u{e9}\r\n\r";
+        (1..=text.len() + 1).for_each(|block_bytes| check(text.as_bytes(), block_bytes));
+    }
+
     proptest! {
         #[test]
-        fn any_text_in_any_blocks(text in "[a\u{e9}\u{ac00}\u{10348}]{0,200}", block_bytes in 1usize..40) {
+        fn any_text_in_any_blocks(text in "[a\r\n\u{e9}\u{ac00}\u{10348}]{0,200}", block_bytes in 1usize..40) {
             check(text.as_bytes(), block_bytes);
         }
         #[test]

@@ -4,15 +4,20 @@
 //! a chunk, finds a file that became shorter, so that the map is rarely touched beyond its end; where it is, `map.rs` turns
 //! that into an error. One more behind them: in a file that was cut meanwhile, the rest of its last page reads as zeros
 //! without any signal.
+//! A file may stand for another: the text unpacked from it lies in the cache folder, messages name what was given. Of many
+//! files only some are open at a time (`pool.rs`).
 //! Only ordinary files are opened: the kind is looked at before opening and again on the descriptor, and the
 //! open does not block, so neither a pipe nor a device can hold the process up.
 
 use crate::error::CorpusError;
 use crate::map::Map;
+use crate::pool::Pool;
 use std::fs::{self, File, FileType, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
 
 /// How files are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -24,12 +29,45 @@ pub enum Io {
     Read,
 }
 
+/// Added to the number of a file in a pool: the text that was repaired from it.
+const REPAIRED: usize = usize::MAX / 2;
+
 /// An opened file.
 #[derive(Debug)]
 pub(crate) struct Source {
+    /// As it was given.
     path: PathBuf,
+    /// Where its text lies, if elsewhere.
+    kept: Option<Kept>,
     size_bytes: u64,
     backing: Backing,
+}
+
+/// A text made from a file.
+#[derive(Debug)]
+struct Kept {
+    path: PathBuf,
+    /// The file as it was when its text was found or made.
+    given: Identity,
+}
+
+/// What tells a file from another one, and from what it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    size_bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Identity {
+    fn of(metadata: &Metadata) -> Self {
+        let modified = metadata.modified().ok();
+        Self { device: metadata.dev(), inode: metadata.ino(), size_bytes: metadata.len(), modified }
+    }
+    fn same_file(&self, other: &Metadata) -> bool {
+        (self.device, self.inode) == (other.dev(), other.ino())
+    }
 }
 
 #[derive(Debug)]
@@ -37,50 +75,96 @@ enum Backing {
     Memory(Vec<u8>),
     Read(File),
     Map(File, Map),
+    /// One of many: opened when it is read.
+    Pooled {
+        pool: Arc<Pool>,
+        number: usize,
+        is: Identity,
+    },
+}
+
+/// How a source is opened, beside its path.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct How {
+    pub(crate) io: Io,
+    /// The text made from the file, which is read in its place.
+    pub(crate) kept: Option<PathBuf>,
+    /// Of many files: where their descriptors are, and its number among them.
+    pub(crate) pool: Option<(Arc<Pool>, usize)>,
 }
 
 impl Source {
     /// Opens an ordinary file. Where it cannot be mapped it is read, and a note says so.
     pub(crate) fn open(path: &Path, io: Io, notes: &mut Vec<String>) -> Result<Self, CorpusError> {
-        let failed = |e| CorpusError::io(path, "opening", e);
-        check_kind(path, fs::metadata(path).map_err(failed)?.file_type())?;
-        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-        let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
-        let metadata = file.metadata().map_err(failed)?;
-        check_kind(path, metadata.file_type())?;
+        Self::open_how(path, How { io, ..How::default() }, notes)
+    }
+    /// Opens an ordinary file, or the text that was made from it.
+    pub(crate) fn open_how(path: &Path, how: How, notes: &mut Vec<String>) -> Result<Self, CorpusError> {
+        let kept = match how.kept {
+            None => None,
+            Some(kept) => {
+                let given = fs::metadata(path).map_err(|e| CorpusError::io(path, "opening", e))?;
+                Some(Kept { path: kept, given: Identity::of(&given) })
+            }
+        };
+        let file_path = kept.as_ref().map_or(path, |kept| &kept.path);
+        let (file, metadata) = open_ordinary(file_path)?;
         let size_bytes = metadata.len();
-        let backing = match io {
+        let backing = match (how.io, how.pool) {
             _ if size_bytes == 0 => {
-                let has_content = file.read_at(&mut [0], 0).map_err(|e| CorpusError::io(path, "reading", e))? > 0;
+                let has_content = file.read_at(&mut [0], 0).map_err(|e| CorpusError::io(file_path, "reading", e))? > 0;
+                let now = file.metadata().map_err(|e| CorpusError::io(file_path, "opening", e))?;
                 // It may have been written to between both looks.
-                if has_content && file.metadata().map_err(failed)?.len() == 0 {
+                if has_content && now.len() == 0 {
                     return Err(CorpusError::NoLength { path: path.to_owned() });
                 }
                 Backing::Memory(Vec::new())
             }
-            Io::Read => Backing::Read(file),
-            Io::Map => match Map::new(&file, size_bytes) {
+            (_, Some((pool, number))) => {
+                let file = pool.file(number, || Ok::<_, CorpusError>(file))?;
+                drop(file);
+                Backing::Pooled { pool, number, is: Identity::of(&metadata) }
+            }
+            (Io::Read, None) => Backing::Read(file),
+            (Io::Map, None) => match Map::new(&file, size_bytes) {
                 Ok(Some(map)) => Backing::Map(file, map),
                 Ok(None) => Backing::Read(file),
                 Err(e) => {
-                    notes
-                        .push(format!("{path:?} cannot be mapped ({e}); it is read by position, with the same result"));
+                    notes.push(format!(
+                        "{file_path:?} cannot be mapped ({e}); it is read by position, with the same result"
+                    ));
                     Backing::Read(file)
                 }
             },
         };
-        Ok(Self { path: path.to_owned(), size_bytes, backing })
+        Ok(Self { path: path.to_owned(), kept, size_bytes, backing })
     }
     /// Bytes that are in memory already.
     pub(crate) fn from_bytes(name: &Path, bytes: Vec<u8>) -> Self {
-        Self { path: name.to_owned(), size_bytes: bytes.len() as u64, backing: Backing::Memory(bytes) }
+        Self { path: name.to_owned(), kept: None, size_bytes: bytes.len() as u64, backing: Backing::Memory(bytes) }
     }
+    /// As it was given.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+    /// Where its bytes lie.
+    fn file_path(&self) -> &Path {
+        self.kept.as_ref().map_or(&self.path, |kept| &kept.path)
+    }
+    /// Of what an offset is, where that is not the file that was given.
+    pub(crate) fn offsets_of(&self) -> &'static str {
+        if self.kept.is_some() { " of its unpacked text" } else { "" }
     }
     /// Its length when it was opened.
     pub(crate) fn size_bytes(&self) -> u64 {
         self.size_bytes
+    }
+    /// The pool that it is in, and a number there for the text that is repaired from it.
+    pub(crate) fn pool(&self) -> Option<(Arc<Pool>, usize)> {
+        match &self.backing {
+            Backing::Pooled { pool, number, .. } => Some((Arc::clone(pool), number.wrapping_add(REPAIRED))),
+            _ => None,
+        }
     }
     /// Whether it is no file.
     pub(crate) fn in_memory(&self) -> bool {
@@ -94,17 +178,18 @@ impl Source {
     }
     /// Looks whether the file is as long as when it was opened, or longer.
     pub(crate) fn check_length(&self) -> Result<(), CorpusError> {
-        let (Backing::Read(file) | Backing::Map(file, _)) = &self.backing else { return Ok(()) };
-        let to = self.stat(file)?.len();
-        if to < self.size_bytes {
-            return Err(CorpusError::Shrank { path: self.path.clone(), from: self.size_bytes, to });
+        match self.stat()? {
+            Some(now) if now.len() < self.size_bytes => {
+                let (path, from) = (self.file_path().to_owned(), self.size_bytes);
+                Err(CorpusError::Shrank { path, from, to: now.len() })
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
     /// As `copy`, for callers that look at the length before and after many of these.
     pub(crate) fn copy_range(&self, offset: u64, out: &mut [u8]) -> Result<(), CorpusError> {
         let outside = || CorpusError::OutOfRange {
-            path: self.path.clone(),
+            path: self.file_path().to_owned(),
             offset,
             len: out.len() as u64,
             size_bytes: self.size_bytes,
@@ -122,6 +207,11 @@ impl Source {
                 end.ok_or_else(outside)?;
                 file.read_exact_at(out, offset).map_err(|e| self.read_failed(offset, e))
             }
+            Backing::Pooled { pool, number, is } => {
+                end.ok_or_else(outside)?;
+                let file = self.pooled(pool, *number, is)?;
+                file.read_exact_at(out, offset).map_err(|e| self.read_failed(offset, e))
+            }
             Backing::Map(_, map) => {
                 end.ok_or_else(outside)?;
                 let start = usize::try_from(offset).map_err(|_| outside())?;
@@ -132,39 +222,90 @@ impl Source {
     /// Whether the file, and the path that led to it, are as they were: same length, same file. Content is the
     /// fingerprint's business.
     pub(crate) fn check_same_file(&self) -> Result<(), CorpusError> {
-        let (Backing::Read(file) | Backing::Map(file, _)) = &self.backing else { return Ok(()) };
-        let changed = |what: String| Err(CorpusError::Changed { path: self.path.clone(), what });
-        let ours = self.stat(file)?;
+        let changed = |path: &Path, what: String| Err(CorpusError::Changed { path: path.to_owned(), what });
+        let Some(ours) = self.stat()? else { return Ok(()) };
         if ours.len() != self.size_bytes {
-            return changed(format!("it had {} bytes when it was opened and has {} now", self.size_bytes, ours.len()));
+            let what = format!("it had {} bytes when it was opened and has {} now", self.size_bytes, ours.len());
+            return changed(self.file_path(), what);
         }
-        match fs::metadata(&self.path) {
-            Ok(now) if (now.dev(), now.ino()) == (ours.dev(), ours.ino()) => Ok(()),
-            Ok(_) => changed("another file stands at its path; the one that was opened is read on".into()),
-            Err(e) => changed(format!("its path leads nowhere ({e}); the file that was opened is read on")),
+        let nowhere =
+            |path, e| changed(path, format!("its path leads nowhere ({e}); the file that was opened is read on"));
+        if let Some(kept) = &self.kept {
+            match fs::metadata(&self.path) {
+                Ok(now) if Identity::of(&now) == kept.given => {}
+                Ok(_) => {
+                    let what = "it was rewritten; the text that was unpacked from it is read on";
+                    return changed(&self.path, what.into());
+                }
+                Err(e) => return nowhere(&self.path, e),
+            }
+        }
+        match fs::metadata(self.file_path()) {
+            Ok(now) if Identity::of(&ours).same_file(&now) => Ok(()),
+            Ok(_) => {
+                let what = "another file stands at its path; the one that was opened is read on";
+                changed(self.file_path(), what.into())
+            }
+            Err(e) => nowhere(self.file_path(), e),
         }
     }
-    fn stat(&self, file: &File) -> Result<Metadata, CorpusError> {
-        file.metadata().map_err(|e| CorpusError::io(&self.path, "asking for the length of", e))
+    /// The file as it is now; None for what is no file.
+    fn stat(&self) -> Result<Option<Metadata>, CorpusError> {
+        let asked = match &self.backing {
+            Backing::Memory(_) => return Ok(None),
+            Backing::Read(file) | Backing::Map(file, _) => file.metadata(),
+            Backing::Pooled { pool, number, is } => self.pooled(pool, *number, is)?.metadata(),
+        };
+        asked.map(Some).map_err(|e| CorpusError::io(self.file_path(), "asking for the length of", e))
+    }
+    /// The descriptor of one of many. Errors: opening it; another file is there by now.
+    fn pooled(&self, pool: &Pool, number: usize, is: &Identity) -> Result<Arc<File>, CorpusError> {
+        let open = || {
+            let (file, now) = open_ordinary(self.file_path()).or_else(|e| match e {
+                // Other parts of the process have them: the pool can do with fewer.
+                CorpusError::Io { source, .. } if source.raw_os_error() == Some(libc::EMFILE) => {
+                    pool.clear();
+                    open_ordinary(self.file_path())
+                }
+                e => Err(e),
+            })?;
+            if is.same_file(&now) {
+                return Ok(file);
+            }
+            let what = "another file stands at its path".into();
+            Err(CorpusError::Changed { path: self.path.clone(), what })
+        };
+        pool.file(number, open)
     }
     fn read_failed(&self, offset: u64, e: io::Error) -> CorpusError {
         match self.check_length() {
             Err(shrank) => shrank,
             Ok(()) if e.kind() == io::ErrorKind::UnexpectedEof => self.faulted(offset),
-            Ok(()) => CorpusError::io(&self.path, "reading", e),
+            Ok(()) => CorpusError::io(self.file_path(), "reading", e),
         }
     }
     /// A page did not come: is the file shorter, or the disk failing?
     fn faulted(&self, offset: u64) -> CorpusError {
         match self.check_length() {
             Err(shrank) => shrank,
-            Ok(()) => CorpusError::ReadFault { path: self.path.clone(), offset },
+            Ok(()) => CorpusError::ReadFault { path: self.file_path().to_owned(), offset },
         }
     }
 }
 
+/// Opens an ordinary file; the open waits for nothing. Errors: no file there, or none of that kind.
+pub(crate) fn open_ordinary(path: &Path) -> Result<(File, Metadata), CorpusError> {
+    let failed = |e| CorpusError::io(path, "opening", e);
+    check_kind(path, fs::metadata(path).map_err(failed)?.file_type())?;
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    check_kind(path, metadata.file_type())?;
+    Ok((file, metadata))
+}
+
 /// Refuses what is no ordinary file.
-fn check_kind(path: &Path, kind: FileType) -> Result<(), CorpusError> {
+pub(crate) fn check_kind(path: &Path, kind: FileType) -> Result<(), CorpusError> {
     let what = match kind {
         k if k.is_file() => return Ok(()),
         k if k.is_dir() => return Err(CorpusError::Directory { path: path.to_owned() }),

@@ -99,8 +99,8 @@ impl Tokens {
         Self { source, start, len, limit: limit(vocab, may_be_unseen), form: Form::Table(table) }
     }
     /// A token cache whose numbers begin at byte `start`; its length has been checked.
-    pub(crate) fn cached(source: Source, start: u64, len: u64, width: Width, limit: u32) -> Self {
-        Self { source: Arc::new(source), start, len, limit, form: Form::Cache(width) }
+    pub(crate) fn cached(source: impl Into<Arc<Source>>, start: u64, len: u64, width: Width, limit: u32) -> Self {
+        Self { source: source.into(), start, len, limit, form: Form::Cache(width) }
     }
     /// Symbols of the file.
     pub(crate) fn len(&self) -> u64 {

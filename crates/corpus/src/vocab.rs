@@ -184,8 +184,10 @@ impl Vocab {
 }
 
 fn as_utf8(text: &[u8]) -> Result<&str, CorpusError> {
-    std::str::from_utf8(text)
-        .map_err(|e| CorpusError::InvalidUtf8 { path: PathBuf::from("the text given"), offset: e.valid_up_to() as u64 })
+    std::str::from_utf8(text).map_err(|e| {
+        let (path, offset) = (PathBuf::from("the text given"), e.valid_up_to() as u64);
+        CorpusError::InvalidUtf8 { path, offset, of: "" }
+    })
 }
 
 impl PartialEq for Vocab {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use gatemill_corpus::builtin::{Builtin, Labels, entropy_rate, read, text, text_with_labels};
+use gatemill_corpus::builtin::{Builtin, Labels, entropy_rate, read, stream, text, text_with_labels};
 use sha2::{Digest, Sha256};
 
 /// Binds machines and versions to each other: a change of the grammar changes it, and that is a change for users.
@@ -38,6 +38,35 @@ fn a_longer_text_starts_with_the_shorter_and_pieces_make_the_whole() {
     }
     assert!(whole.starts_with(&long));
     assert_ne!(text(1000, 9), text(1000, 10));
+}
+
+#[test]
+fn the_stream_is_the_text_on_any_number_of_threads_and_ends_where_it_is_told() {
+    let long = text(5_000_000, 9);
+    for threads in [1, 2, 5] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        for bytes in [0, 1, 1000, 5_000_000] {
+            let mut whole = Vec::new();
+            let take = |piece: &[u8]| {
+                whole.extend_from_slice(piece);
+                Ok::<_, ()>(true)
+            };
+            pool.install(|| stream(bytes, 9, take)).unwrap();
+            assert!(whole == long[..bytes as usize], "{bytes} bytes on {threads} threads");
+        }
+        let mut pieces = 0;
+        let mut until = |end: Result<bool, &'static str>| {
+            pool.install(|| {
+                stream(u64::MAX, 9, |_| {
+                    pieces += 1;
+                    if pieces % 20 == 0 { end } else { Ok(true) }
+                })
+            })
+        };
+        assert_eq!(until(Ok(false)), Ok(()));
+        assert_eq!(until(Err("full")), Err("full"));
+        assert_eq!(pieces, 40, "no more was made than was taken");
+    }
 }
 
 #[test]

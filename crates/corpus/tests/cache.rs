@@ -43,10 +43,10 @@ impl Setting {
 fn read(corpus: &Corpus) -> Result<Vec<u32>, CorpusError> {
     let mut lanes = Lanes::for_evaluation(corpus, Split::Train, 1)?;
     let len = lanes.len() as usize;
-    let (mut inputs, mut targets) = (vec![0; len], vec![0; len]);
-    lanes.fill(0, len, &mut inputs, &mut targets)?;
-    inputs.extend(targets.last());
-    Ok(inputs)
+    let mut chunk = lanes.chunk(len);
+    lanes.fill(0, len, &mut chunk)?;
+    chunk.inputs.extend(chunk.targets.last());
+    Ok(chunk.inputs)
 }
 
 fn right() -> Vec<u32> {

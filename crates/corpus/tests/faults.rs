@@ -48,10 +48,10 @@ fn refused(path: &Path, options: &OpenOptions) -> (ErrorKind, String) {
 fn read(corpus: &Corpus) -> Result<Vec<u32>, CorpusError> {
     let mut lanes = Lanes::for_evaluation(corpus, Split::Train, 1)?;
     let len = lanes.len() as usize;
-    let (mut inputs, mut targets) = (vec![0; len], vec![0; len]);
-    lanes.fill(0, len, &mut inputs, &mut targets)?;
-    inputs.extend(targets.last());
-    Ok(inputs)
+    let mut chunk = lanes.chunk(len);
+    lanes.fill(0, len, &mut chunk)?;
+    chunk.inputs.extend(chunk.targets.last());
+    Ok(chunk.inputs)
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn fault_c05_invalid_utf8() {
     // The second of two files is named.
     let ((_a, good), (_b, bad)) = (file(b"abc"), file(b"\xFF"));
     let error = Corpus::open(&[good, bad.clone()], &chars()).unwrap_err();
-    assert!(matches!(error, CorpusError::InvalidUtf8 { path, offset: 0 } if path == bad));
+    assert!(matches!(error, CorpusError::InvalidUtf8 { path, offset: 0, .. } if path == bad));
 }
 
 #[test]
@@ -330,8 +330,14 @@ fn fault_c13_devices_and_files_without_length() {
 
 #[test]
 fn a_fraction_that_is_none_is_a_usage_error() {
-    let error = Corpus::from_bytes("x", b"abc".to_vec(), &OpenOptions { val_frac: 1.0, ..chars() }).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Usage);
+    for (val_frac, test_frac, word) in [(1.0, 0.0, "validation"), (0.0, -0.5, "test"), (0.5, 0.5, "nothing to learn")] {
+        let options = OpenOptions { val_frac, test_frac, ..chars() };
+        let error = Corpus::from_bytes("x", b"abc".to_vec(), &options).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(error.to_string().contains(word), "{error}");
+    }
+    let nothing = OpenOptions { document_separator: Some(String::new()), ..chars() };
+    assert_eq!(Corpus::from_bytes("x", b"abc".to_vec(), &nothing).unwrap_err().kind(), ErrorKind::Usage);
 }
 
 #[test]

@@ -22,8 +22,8 @@ fn lanes(corpus: &Corpus) -> Lanes {
 }
 
 fn direct(corpus: &Corpus, index: u64) -> Chunk {
-    let mut chunk = Chunk { index, inputs: vec![0; SEQ * BATCH], targets: vec![0; SEQ * BATCH] };
-    lanes(corpus).fill(index * SEQ as u64, SEQ, &mut chunk.inputs, &mut chunk.targets).unwrap();
+    let mut chunk = Chunk { index, ..Chunk::default() };
+    lanes(corpus).fill(index * SEQ as u64, SEQ, &mut chunk).unwrap();
     chunk
 }
 

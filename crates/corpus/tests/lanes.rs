@@ -1,23 +1,28 @@
 //! Lanes against a naive batcher that holds the whole text as characters.
 
-use gatemill_corpus::{Corpus, CorpusError, Io, Lanes, OpenOptions, Split, Vocab, VocabKind};
+use gatemill_corpus::{Chunk, Corpus, CorpusError, Io, Lanes, OpenOptions, Split, Vocab, VocabKind};
 use proptest::prelude::*;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
-const BOTH: [Split; 2] = [Split::Train, Split::Val];
+const ALL: [Split; 3] = [Split::Train, Split::Val, Split::Test];
 
-/// The ids of a split as the design says: the first 1 - val_frac of each file, end to end; or the rest of each.
-fn naive_stream(files: &[String], split: Split, val_frac: f64) -> Vec<u32> {
+/// The ids of a split as the design says: the first 1 - (val + test) of each file, end to end; or the next part of each,
+/// or the last.
+fn naive_stream(files: &[String], split: Split, (val, test): (f64, f64)) -> Vec<u32> {
     let mut symbols: Vec<char> = files.concat().chars().collect();
     symbols.sort_unstable();
     symbols.dedup();
     let mut ids = Vec::new();
     for file in files {
         let all: Vec<u32> = file.chars().map(|c| symbols.binary_search(&c).unwrap() as u32).collect();
-        let cut = (all.len() as f64 * (1.0 - val_frac)) as usize;
-        ids.extend_from_slice(if split == Split::Train { &all[..cut] } else { &all[cut..] });
+        let [a, b] = [1.0 - (val + test), 1.0 - test].map(|part| (all.len() as f64 * part) as usize);
+        ids.extend_from_slice(match split {
+            Split::Train => &all[..a],
+            Split::Val => &all[a..b],
+            Split::Test => &all[b..],
+        });
     }
     ids
 }
@@ -39,9 +44,17 @@ fn write_files(files: &[String]) -> (tempfile::TempDir, Vec<PathBuf>) {
     (dir, paths)
 }
 
-fn check(corpus: &Corpus, files: &[String], val_frac: f64, batch: usize, steps: usize) {
-    for split in BOTH {
-        let ids = naive_stream(files, split, val_frac);
+/// The inputs and targets of steps `start .. start + steps`.
+fn filled(lanes: &mut Lanes, start: u64, steps: usize) -> (Vec<u32>, Vec<u32>) {
+    let mut chunk = Chunk::default();
+    lanes.fill(start, steps, &mut chunk).unwrap();
+    assert_eq!(chunk.begins, [], "no separator");
+    (chunk.inputs, chunk.targets)
+}
+
+fn check(corpus: &Corpus, files: &[String], fractions: (f64, f64), batch: usize, steps: usize) {
+    for split in ALL {
+        let ids = naive_stream(files, split, fractions);
         assert_eq!(corpus.symbols(split), ids.len() as u64);
         let m = ids.len().saturating_sub(1) / batch;
         let lanes = Lanes::new(corpus, split, batch, steps);
@@ -64,9 +77,7 @@ fn check(corpus: &Corpus, files: &[String], val_frac: f64, batch: usize, steps: 
         let starts: Vec<usize> = (0..m).step_by(steps).collect();
         for &start in starts.iter().rev().chain(&starts) {
             let steps = steps.min(m - start);
-            let (mut inputs, mut targets) = (vec![u32::MAX; steps * batch], vec![u32::MAX; steps * batch]);
-            lanes.fill(start as u64, steps, &mut inputs, &mut targets).unwrap();
-            assert_eq!((inputs, targets), naive_chunk(&ids, batch, start, steps));
+            assert_eq!(filled(&mut lanes, start as u64, steps), naive_chunk(&ids, batch, start, steps));
         }
     }
 }
@@ -81,15 +92,21 @@ proptest! {
     #[test]
     fn lanes_are_the_naive_ones(
         files in prop::collection::vec("[ab\u{e9}\u{ac00}\u{10348}]{0,120}|[a-f]{0,120}", 1..4),
-        val_frac in prop::sample::select(&[0.0, 0.05, 0.1, 0.5, 0.9][..]),
+        fractions in prop::sample::select(&[(0.0, 0.0), (0.05, 0.0), (0.1, 0.1), (0.5, 0.25), (0.9, 0.0), (0.0, 0.4)][..]),
         batch in 1usize..9,
         steps in 1usize..12,
     ) {
         prop_assume!(!files.concat().is_empty());
         let (dir, paths) = write_files(&files);
         for io in [Io::Map, Io::Read] {
-            let options = OpenOptions { val_frac, io, cache_dir: Some(dir.path().join("cache")), ..OpenOptions::default() };
-            check(&Corpus::open(&paths, &options).unwrap(), &files, val_frac, batch, steps);
+            let options = OpenOptions {
+                val_frac: fractions.0,
+                test_frac: fractions.1,
+                io,
+                cache_dir: Some(dir.path().join("cache")),
+                ..OpenOptions::default()
+            };
+            check(&Corpus::open(&paths, &options).unwrap(), &files, fractions, batch, steps);
         }
     }
 }
@@ -100,8 +117,7 @@ fn lanes_are_those_of_the_reference_run() {
     let options = OpenOptions { val_frac: 0.0, ..OpenOptions::default() };
     let corpus = Corpus::from_bytes("alphabet", b"abcdefghijk".to_vec(), &options).unwrap();
     let mut lanes = Lanes::new(&corpus, Split::Train, 3, 2).unwrap();
-    let (mut inputs, mut targets) = (vec![0; 9], vec![0; 9]);
-    lanes.fill(0, 3, &mut inputs, &mut targets).unwrap();
+    let (inputs, targets) = filled(&mut lanes, 0, 3);
     assert_eq!(inputs, [0, 3, 6, 1, 4, 7, 2, 5, 8]);
     assert_eq!(targets, [1, 4, 7, 2, 5, 8, 3, 6, 9]);
     assert_eq!((lanes.len(), lanes.chunks(2), lanes.left_over(2), lanes.left_over(3)), (3, 1, 5, 2));
@@ -125,8 +141,7 @@ fn fault_c17_each_symbol_is_read_as_often_as_documented() {
         for batch in 1..n {
             let m = (n - 1) / batch;
             let mut lanes = Lanes::for_evaluation(&corpus, Split::Train, batch).unwrap();
-            let (mut inputs, mut targets) = (vec![0; m * batch], vec![0; m * batch]);
-            lanes.fill(0, m, &mut inputs, &mut targets).unwrap();
+            let (inputs, targets) = filled(&mut lanes, 0, m);
             let times = |ids: &[u32], id: usize| ids.iter().filter(|&&x| x as usize == id).count();
             for i in 0..n {
                 // Once as an input up to the end of the last lane, once as a target from symbol 1 on; never twice.
@@ -158,15 +173,11 @@ fn fault_c14_positions_beyond_4_gib_and_in_a_sparse_tebibyte() {
         let [a, b, c, d] = [97, 98, 99, 100];
         let mut one = Lanes::new(&corpus, Split::Train, 1, 4).unwrap();
         assert_eq!((one.len(), one.chunks(4)), (SIZE - 1, SIZE / 4 - 1));
-        let (mut inputs, mut targets) = ([0; 4], [0; 4]);
-        one.fill(EDGE - 3, 4, &mut inputs, &mut targets).unwrap();
-        assert_eq!((inputs, targets), ([0, a, b, c], [a, b, c, d]));
-        one.fill(SIZE - 5, 4, &mut inputs, &mut targets).unwrap();
-        assert_eq!((inputs, targets), ([0, a, b, c], [a, b, c, d]));
+        let right = (vec![0, a, b, c], vec![a, b, c, d]);
+        assert_eq!(filled(&mut one, EDGE - 3, 4), right);
+        assert_eq!(filled(&mut one, SIZE - 5, 4), right);
         let mut three = Lanes::new(&corpus, Split::Train, 3, 2).unwrap();
-        let (mut inputs, mut targets) = ([0; 6], [0; 6]);
-        three.fill(EDGE - 1, 2, &mut inputs, &mut targets).unwrap();
-        assert_eq!((inputs, targets), ([b, 0, b, c, 0, c], [c, 0, c, d, 0, d]));
+        assert_eq!(filled(&mut three, EDGE - 1, 2), (vec![b, 0, b, c, 0, c], vec![c, 0, c, d, 0, d]));
     }
 }
 
@@ -176,7 +187,7 @@ fn steps_beyond_the_end_are_refused() {
     let corpus =
         Corpus::from_bytes("x", vec![b'x'; 22], &OpenOptions { val_frac: 0.0, ..OpenOptions::default() }).unwrap();
     let mut lanes = Lanes::new(&corpus, Split::Train, 2, 4).unwrap();
-    let _ = lanes.fill(3, 8, &mut [0; 16], &mut [0; 16]);
+    let _ = lanes.fill(3, 8, &mut Chunk::default());
 }
 
 #[test]
@@ -194,7 +205,5 @@ fn a_model_s_vocabulary_encodes_what_it_knows_and_marks_the_rest() {
     let corpus = Corpus::open(&paths, &options).unwrap();
     assert_eq!(corpus.vocab(), &vocab);
     let mut lanes = Lanes::for_evaluation(&corpus, Split::Train, 1).unwrap();
-    let (mut inputs, mut targets) = ([0; 6], [0; 6]);
-    lanes.fill(0, 6, &mut inputs, &mut targets).unwrap();
-    assert_eq!((inputs, targets), ([0, 3, 1, 2, 3, 3], [3, 1, 2, 3, 3, 0]));
+    assert_eq!(filled(&mut lanes, 0, 6), (vec![0, 3, 1, 2, 3, 3], vec![3, 1, 2, 3, 3, 0]));
 }

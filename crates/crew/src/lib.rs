@@ -10,5 +10,7 @@ mod units; // a team shares the hidden units of every step
 
 mod tiles; // outputs cut at listed borders, each with one owner
 
+mod peak; // what the machine gives at most
+
 pub use pool::{Crew, CrewError};
 pub use units::Split;

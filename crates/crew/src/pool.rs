@@ -41,4 +41,8 @@ impl Crew {
     pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         self.pool.install(f)
     }
+    /// Runs `f` once on every worker, all at the same time.
+    pub(crate) fn broadcast<R: Send>(&self, f: impl Fn() -> R + Sync) -> Vec<R> {
+        self.pool.broadcast(|_| f())
+    }
 }

@@ -17,6 +17,8 @@ pub enum Split {
     Lanes,
     /// Panels of hidden units; a barrier per operation.
     Units,
+    /// None: the worker that asks does all. For networks of which each worker has its own.
+    Alone,
 }
 
 impl Split {
@@ -182,6 +184,7 @@ impl Crew {
         self.install(|| match split {
             Split::Lanes => Self::by_lanes(kernels, program, steps, pass, ws.share(), workers),
             Split::Units => Self::by_units(kernels, program, steps, pass, ws.share(), workers),
+            Split::Alone => alone(kernels, program, steps, pass, &mut ws.share()),
         });
     }
 }

@@ -19,7 +19,7 @@
 //!     last = trainer.step()?.train_nats;
 //! }
 //! assert!(last < first / 2.0, "{first} -> {last}");
-//! let options = SampleOptions { prime: b"hel".to_vec(), length: 2, temperature: 0.0, seed: 1 };
+//! let options = SampleOptions { prime: b"hel".to_vec(), length: 2, temperature: 0.0, ..Default::default() };
 //! assert_eq!(trainer.sample(&options)?, b"lo");
 //! # Ok(())
 //! # }
@@ -33,10 +33,11 @@ pub use gatemill_corpus::{
     Chunk as CorpusChunk, Corpus, CorpusError, Fetcher, Io, Lanes, OpenOptions, Vocab, VocabKind,
 };
 pub use gatemill_crew::{Crew, CrewError};
-pub use gatemill_kernels::{Isa, IsaError, Kernels, LayerShape, Layout};
+pub use gatemill_kernels::{Input, Isa, IsaError, Kernels, LayerShape, Layout};
 pub use gatemill_train::{
     CellKind, CharModel, Config, ConfigError, Cost, EpochEnd, ErrorKind, Evaluation, Generator, InitKind,
-    OptimizerKind, SampleOptions, ScheduleKind, StepReport, TrainError, Trainer, VocabChoice, checkpoint, storage,
+    OptimizerKind, SampleOptions, SampleState, ScheduleKind, StateError, StepReport, TrainError, Trainer, VocabChoice,
+    checkpoint, storage,
 };
 
 /// The text that the corpus crate makes from a seed, with its exact entropy rate.

@@ -35,6 +35,20 @@ impl Isa {
         }
     }
 
+    /// What it is made of, each with whether this CPU and system have it. Empty for the portable tier, which asks for
+    /// nothing, and for a tier of another kind of CPU.
+    pub fn features(self) -> Vec<(&'static str, bool)> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => crate::arch::avx512::features().to_vec(),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => crate::arch::avx2::features().to_vec(),
+            #[cfg(not(target_arch = "x86_64"))]
+            Isa::Avx512 | Isa::Avx2 => Vec::new(),
+            Isa::Portable => Vec::new(),
+        }
+    }
+
     /// Whether this CPU and system run it.
     pub fn is_available(self) -> bool {
         match self {

@@ -7,8 +7,10 @@
 //! | gate gradients | `dA = cell'(dh_t, dc_t, gates)`, in place | `op/gate_grad.rs` |
 //! | input gradient | `[dx_t, dh_{t-1}] = dA [W_ih, W_hh]` | `op/input_grad.rs` |
 //! | weight gradients | `dW = sum over tokens a^T dA`, symbol rows, biases | `op/weight_grad.rs` |
+//! | embedding | `dE = D W_ih`, `dW_ih = sum over symbols E^T D` from symbol rows D | `op/embedding.rs` |
 //! | norms, shards | fixed blocks, fixed tree | `op/sum.rs` |
-//! | update | Adam, SGD; start rows and transposed weights after it | `op/update.rs`, `op/derive.rs` |
+//! | update | Adam, AdamW, RMSprop, Adagrad, SGD; start rows and transposed weights after it | `op/update.rs`, `op/derive.rs` |
+//! | yardsticks | `x = x a + b` in registers, a sum over memory | `op/peak.rs` |
 //! | tanh, sigmoid, exp | bounds in `doc/numerics.md` | `math/` |
 //!
 //! Letters: T time steps, B lanes, I inputs, H hidden units, G gates, L layers, V vocabulary, S shards.
@@ -35,9 +37,11 @@ pub use buffer::{Buffer, OutOfMemory};
 pub use isa::{Isa, IsaError};
 pub use op::gates::Dropout;
 pub use op::sum::NORM_BLOCK;
-pub use op::update::Adam;
-pub use pack::{Cell, HeadLayout, LANES, LayerLayout, LayerShape, Layout, Panels, Weights};
+pub use op::update::{Adam, Gradient, Momentum, RootSquare};
+pub use pack::{
+    Cell, Embedding, EmbeddingLayout, HeadLayout, Input, LANES, LayerLayout, LayerShape, Layout, Panels, Weights,
+};
 pub use random::{Purpose, philox, uniform};
 pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, Pass, ReadoutOp, WeightTile};
-pub use table::Kernels;
+pub use table::{Kernels, TileRows};
 pub use view::{BufId, Columns, Part, Share, Space, Tokens, TokensMut, Workspace};

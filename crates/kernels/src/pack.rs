@@ -2,7 +2,8 @@
 //!
 //! A packed matrix is `[panel][k][n*16]`: a panel is n <= 4 vectors of 16 columns, its k rows (the summed index) follow
 //! one another, so a k loop streams. For an LSTM a panel is the four gates (i, f, g, o) of 16 units; for a GRU three
-//! (x rows: n, r, z; h rows: r, z, n); for an RNN up to 64 units of its one gate; for the readout up to 64 symbols.
+//! (x rows: n, r, z; h rows: r, z, n); for an RNN up to 64 units of its one gate; for the readout up to 64 symbols; for
+//! an embedding up to 64 of its columns, k being the symbols.
 //! Masters, gradients and moments share this layout, so the update is one flat loop. Padding is zero and stays zero.
 
 use std::ops::Range;
@@ -10,7 +11,7 @@ use std::ops::Range;
 /// Floats in a vector; units in a panel of LSTM and GRU.
 pub const LANES: usize = 16;
 
-/// Largest I, H and V: no size of a layout overflows below it.
+/// Largest I, H, V and E: no size of a layout overflows below it.
 const MAX_DIMENSION: usize = 1 << 28;
 
 /// `x` rounded up to a multiple of `to`.
@@ -116,20 +117,56 @@ impl Cell {
     }
 }
 
+/// What a layer reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Dense rows of I numbers, multiplied with W_ih.
+    Dense(usize),
+    /// Ids of V symbols, one-hot: the start row of symbol s is row s of the packed W_ih. Nothing is multiplied.
+    Symbols(usize),
+    /// Ids of V symbols with a trained embedding `[V, E]`: the start row of symbol s is its row times W_ih.
+    Embedded {
+        /// V.
+        vocab: usize,
+        /// E.
+        width: usize,
+    },
+    /// Ids of V symbols whose embedding is the readout's matrix `[V, H]`: E = H.
+    Tied(usize),
+}
+
 /// One recurrent layer's form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayerShape {
     /// The cell.
     pub cell: Cell,
-    /// I, or V where the input is symbols.
-    pub inputs: usize,
+    /// What it reads.
+    pub input: Input,
     /// H.
     pub hidden: usize,
-    /// Inputs are symbol ids (one-hot, never multiplied) instead of dense rows.
-    pub symbols: bool,
 }
 
 impl LayerShape {
+    /// Columns of W_ih: I, V or E.
+    pub fn inputs(&self) -> usize {
+        match self.input {
+            Input::Dense(inputs) => inputs,
+            Input::Symbols(vocab) => vocab,
+            Input::Embedded { width, .. } => width,
+            Input::Tied(_) => self.hidden,
+        }
+    }
+    /// V, where it reads symbols.
+    pub fn symbols(&self) -> Option<usize> {
+        match self.input {
+            Input::Dense(_) => None,
+            Input::Symbols(vocab) | Input::Embedded { vocab, .. } | Input::Tied(vocab) => Some(vocab),
+        }
+    }
+    /// An embedding stands between the symbols and W_ih.
+    pub fn embedded(&self) -> bool {
+        matches!(self.input, Input::Embedded { .. } | Input::Tied(_))
+    }
     /// Vectors of 16 hidden units.
     pub fn hidden_vectors(&self) -> usize {
         self.hidden.div_ceil(LANES)
@@ -150,9 +187,12 @@ impl LayerShape {
             _ => self.panels(),
         }
     }
-    /// Rows of the packed W_ih: the symbols, or the inputs padded to a multiple of 4.
+    /// Rows of the packed W_ih: the symbols, or what is multiplied with it padded to a multiple of 4.
     pub fn k_x(&self) -> usize {
-        if self.symbols { self.inputs } else { round_up(self.inputs, 4) }
+        match self.input {
+            Input::Symbols(vocab) => vocab,
+            _ => round_up(self.inputs(), 4),
+        }
     }
     /// Rows of the packed W_hh.
     pub fn k_h(&self) -> usize {
@@ -160,11 +200,11 @@ impl LayerShape {
     }
     /// Start rows: one per symbol and one for a symbol never seen, or one in all.
     pub fn start_rows(&self) -> usize {
-        if self.symbols { self.inputs + 1 } else { 1 }
+        self.symbols().map_or(1, |vocab| vocab + 1)
     }
-    /// Panels of d_x, 64 inputs each.
+    /// Panels of d_x, and of an embedding's columns: 64 inputs each.
     pub fn d_x_panels(&self) -> Panels {
-        Panels::even(self.inputs.div_ceil(LANES))
+        Panels::even(self.inputs().div_ceil(LANES))
     }
     /// Panels of dh_{t-1}, 64 units each.
     pub fn d_h_panels(&self) -> Panels {
@@ -191,7 +231,7 @@ pub struct LayerLayout {
     pub bias: Range<usize>,
     /// Start rows `[panel][start_rows][slots*16]` among the derived start rows.
     pub start: Range<usize>,
-    /// Transposed W_ih `[d_x panel][k over panels][n*16]` among the transposed; empty for symbols.
+    /// Transposed W_ih `[d_x panel][k over panels][n*16]` among the transposed; empty for one-hot symbols.
     pub t_ih: Range<usize>,
     /// Transposed W_hh `[d_h panel][k over panels][n*16]` among the transposed.
     pub t_hh: Range<usize>,
@@ -227,9 +267,39 @@ impl HeadLayout {
     }
 }
 
+/// Where the embedding lies: row s of `[panel][rows][n*16]` is that of symbol s.
+#[derive(Debug, Clone)]
+pub struct EmbeddingLayout {
+    /// V.
+    pub vocab: usize,
+    /// E.
+    pub width: usize,
+    /// Rows of a panel: V, or where it is tied the readout's padded symbols.
+    pub rows: usize,
+    /// Its own matrix, among the parameters. None: it is tied, and its rows are the readout's transposed weights.
+    pub own: Option<Range<usize>>,
+}
+
+impl EmbeddingLayout {
+    /// Panels of its columns, as those of d_x.
+    pub fn panels(&self) -> Panels {
+        Panels::even(self.width.div_ceil(LANES))
+    }
+}
+
+/// An embedding as the kernels read it: row s of `data [panel][rows][n*16]` is that of symbol s.
+#[derive(Debug, Clone, Copy)]
+pub struct Embedding<'a> {
+    /// The matrix.
+    pub data: &'a [f32],
+    /// Rows of a panel, at least V.
+    pub rows: usize,
+}
+
 /// The flat spaces of a whole model.
 #[derive(Debug, Clone, Default)]
 pub struct Layout {
+    embedding: Option<EmbeddingLayout>,
     layers: Vec<LayerLayout>,
     head: Option<HeadLayout>,
     params: usize,
@@ -238,6 +308,20 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// The embedding, where there is one.
+    pub fn embedding(&self) -> Option<&EmbeddingLayout> {
+        self.embedding.as_ref()
+    }
+    /// The embedding's rows among these flat buffers. Panics where one is shorter than the layout says.
+    pub fn embedding_rows<'a>(&self, params: &'a [f32], transposed: &'a [f32]) -> Option<Embedding<'a>> {
+        let e = self.embedding.as_ref()?;
+        let data = match (&e.own, &self.head) {
+            (Some(own), _) => &params[own.clone()],
+            (None, Some(head)) => &transposed[head.t.clone()],
+            (None, None) => return None,
+        };
+        Some(Embedding { data, rows: e.rows })
+    }
     /// Recurrent layers, bottom first.
     pub fn layers(&self) -> &[LayerLayout] {
         &self.layers
@@ -259,39 +343,58 @@ impl Layout {
         self.transposed
     }
 
+    /// The spaces of a character model over `vocab` symbols: `layers` equal layers and a readout.
+    ///
+    /// `embed` is E of a trained embedding below the first layer, 0 for one-hot symbols; `tied`: embedding and readout
+    /// are one matrix. Panics where a size is out of range, no layer is asked for, or `tied` with E other than H (a
+    /// broken contract of the caller).
+    pub fn character_model(cell: Cell, layers: usize, hidden: usize, vocab: usize, embed: usize, tied: bool) -> Self {
+        let input = match embed {
+            _ if tied => Input::Tied(vocab),
+            0 => Input::Symbols(vocab),
+            width => Input::Embedded { vocab, width },
+        };
+        assert!(!tied || embed == hidden, "a tied embedding has the {hidden} columns of the readout, not {embed}");
+        let shape = |l: usize| LayerShape { cell, input: if l == 0 { input } else { Input::Dense(hidden) }, hidden };
+        let shapes: Vec<LayerShape> = (0..layers).map(shape).collect();
+        Self::new(&shapes, Some(vocab))
+    }
+
     /// The spaces of these layers, bottom first, and of a readout over `vocab` symbols.
     ///
-    /// A layer's inputs must be the hidden units of the one below, and I, H and V lie in 1..=2^28; panics otherwise (a
-    /// broken contract of the caller).
+    /// A layer's inputs must be the hidden units of the one below, only the first may read symbols, a tied one needs a
+    /// readout of its form, and I, H, V and E lie in 1..=2^28; panics otherwise (a broken contract of the caller).
     pub fn new(shapes: &[LayerShape], vocab: Option<usize>) -> Self {
         let mut all = Layout::default();
-        let take = |at: &mut usize, len: usize| {
-            let begin = *at;
-            *at = begin.checked_add(len).expect("a model of so many layers overflows");
-            begin..*at
-        };
-        for (l, &shape) in shapes.iter().enumerate() {
-            assert!(shape.hidden > 0 && shape.inputs > 0, "layer {l}: {shape:?} has an empty dimension");
-            let largest = shape.hidden.max(shape.inputs);
+        for (l, shape) in shapes.iter().enumerate() {
+            let (inputs, vocab) = (shape.inputs(), shape.symbols().unwrap_or(1));
+            assert!(shape.hidden > 0 && inputs > 0 && vocab > 0, "layer {l}: {shape:?} has an empty dimension");
+            let largest = shape.hidden.max(inputs).max(vocab);
             assert!(largest <= MAX_DIMENSION, "layer {l}: {shape:?} has a dimension over {MAX_DIMENSION}");
-            if l > 0 {
-                assert!(
-                    !shape.symbols && shape.inputs == shapes[l - 1].hidden,
-                    "layer {l}: {shape:?} does not fit on the one below"
-                );
-            }
+            assert!(
+                l == 0 || shape.input == Input::Dense(shapes[l - 1].hidden),
+                "layer {l}: {shape:?} does not fit on the one below"
+            );
+        }
+        if let Some(LayerShape { input: Input::Embedded { vocab, width }, .. }) = shapes.first().copied() {
+            let mut embedding = EmbeddingLayout { vocab, width, rows: vocab, own: None };
+            embedding.own = Some(take(&mut all.params, embedding.panels().floats(vocab)));
+            all.embedding = Some(embedding);
+        }
+        for &shape in shapes {
             let p = shape.panels();
             let all_k = p.vectors() * LANES;
+            let one_hot = matches!(shape.input, Input::Symbols(_));
             let w_ih = take(&mut all.params, p.floats(shape.k_x()));
             let w_hh = take(&mut all.params, p.floats(shape.k_h()));
             let bias = take(&mut all.params, 2 * all_k);
             let start = take(&mut all.start, shape.slots().floats(shape.start_rows()));
-            let t_ih = take(&mut all.transposed, if shape.symbols { 0 } else { shape.d_x_panels().floats(all_k) });
+            let t_ih = take(&mut all.transposed, if one_hot { 0 } else { shape.d_x_panels().floats(all_k) });
             let t_hh = take(&mut all.transposed, shape.d_h_panels().floats(all_k));
             all.layers.push(LayerLayout { shape, w_ih, w_hh, bias, start, t_ih, t_hh });
         }
+        let hidden = shapes.last().map_or(0, |s| s.hidden);
         if let Some(vocab) = vocab {
-            let hidden = shapes.last().map_or(0, |s| s.hidden);
             assert!(
                 (1..=MAX_DIMENSION).contains(&vocab) && hidden > 0,
                 "a readout of {vocab} symbols over {hidden} units"
@@ -302,8 +405,21 @@ impl Layout {
             head.t = take(&mut all.transposed, head.d_h_panels().floats(head.panels().vectors() * LANES));
             all.head = Some(head);
         }
+        if let Some(first @ LayerShape { input: Input::Tied(symbols), .. }) = shapes.first() {
+            let fits = vocab == Some(*symbols) && first.hidden == hidden;
+            assert!(fits, "layer 0: {first:?} is tied to a readout of {vocab:?} symbols over {hidden} units");
+            let rows = round_up(*symbols, LANES);
+            all.embedding = Some(EmbeddingLayout { vocab: *symbols, width: hidden, rows, own: None });
+        }
         all
     }
+}
+
+/// The next `len` floats of a space.
+fn take(at: &mut usize, len: usize) -> Range<usize> {
+    let begin = *at;
+    *at = begin.checked_add(len).expect("a model of so many layers overflows");
+    begin..*at
 }
 
 /// A model's weights as the kernels read them.
@@ -334,6 +450,18 @@ impl<'a> Weights<'a> {
         );
         Self { layout, params, start, transposed }
     }
+    /// The embedding's rows, where there is one.
+    pub fn embedding(&self) -> Option<Embedding<'a>> {
+        self.layout.embedding_rows(self.params, self.transposed)
+    }
+    /// Where everything lies.
+    pub fn layout(&self) -> &'a Layout {
+        self.layout
+    }
+    /// Transposed W_ih of layer `l`; empty for one-hot symbols. Panics where there is no such layer.
+    pub fn transposed_ih(&self, l: usize) -> &'a [f32] {
+        &self.transposed[self.layout.layers[l].t_ih.clone()]
+    }
 }
 
 #[cfg(test)]
@@ -354,7 +482,7 @@ mod tests {
     #[test]
     fn every_element_has_its_own_place() {
         for cell in [Cell::Rnn, Cell::Lstm, Cell::Gru] {
-            let s = LayerShape { cell, inputs: 7, hidden: 37, symbols: false };
+            let s = LayerShape { cell, input: Input::Dense(7), hidden: 37 };
             for h in [false, true] {
                 let k = if h { s.k_h() } else { s.k_x() };
                 let mut seen = std::collections::HashSet::new();
@@ -367,6 +495,31 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    /// Without an embedding everything lies where it lay before there were any; with one it comes first, and moves
+    /// the rest alike; a tied one takes nothing.
+    #[test]
+    fn an_embedding_moves_the_rest_and_a_tied_one_nothing() {
+        for cell in [Cell::Rnn, Cell::Lstm, Cell::Gru] {
+            let (hidden, vocab) = (37, 21);
+            let of = |embed, tied| Layout::character_model(cell, 2, hidden, vocab, embed, tied);
+            let (one_hot, embedded, tied) = (of(0, false), of(hidden, false), of(hidden, true));
+            assert_eq!(one_hot.layers()[0].w_ih.start, 0);
+            assert!(one_hot.embedding().is_none());
+            let own = embedded.embedding().unwrap().own.clone().unwrap();
+            assert_eq!(own, 0..48 * vocab);
+            assert_eq!(tied.params() + own.len(), embedded.params());
+            assert_eq!(tied.layers()[0].w_ih.len(), one_hot.layers()[0].w_ih.len() / vocab * 40);
+            assert!(tied.embedding().unwrap().own.is_none());
+            for (a, b) in tied.layers().iter().zip(embedded.layers()) {
+                assert_eq!((a.w_ih.start + own.len(), a.bias.end + own.len()), (b.w_ih.start, b.bias.end));
+                assert_eq!((&a.start, &a.t_ih, &a.t_hh), (&b.start, &b.t_ih, &b.t_hh));
+            }
+            // The readout's transposed weights have the form of an embedding of its padded symbols.
+            let (head, rows) = (tied.head().unwrap(), tied.embedding().unwrap());
+            assert_eq!((head.t.len(), head.d_h_panels()), (rows.panels().floats(rows.rows), rows.panels()));
         }
     }
 }

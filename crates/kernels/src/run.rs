@@ -4,14 +4,17 @@
 //! barrier after each. Every operation writes only cells of its claim, and never reads a buffer that it writes, except
 //! for cells of its own: that is what the two ways of sharing rest on, and `check` asserts it.
 
+use crate::op::derive::StartRows;
 use crate::op::gate_grad::Backward;
 use crate::op::gates::{Dropout, Forward};
 use crate::op::input_grad::InputGrad;
 use crate::op::readout::{HeadGrad, Loss, Readout};
 use crate::op::weight_grad::{Columns as Rows, WeightGrad};
-use crate::pack::{Cell, HeadLayout, LANES, LayerLayout, Weights};
+use crate::pack::{Cell, Embedding, HeadLayout, LANES, LayerLayout, LayerShape, Weights};
 use crate::table::Kernels;
 use crate::view::{At, BufId, Columns, Part, Share, Space, Tokens, Workspace};
+
+mod embedding; // the gradients of an embedding and of W_ih above it
 
 /// What all operations of a pass read.
 #[derive(Clone, Copy)]
@@ -212,8 +215,9 @@ impl Kernels {
         let check = Check { ws: share.workspace(), op: "gates" };
         let l = layer(&pass.weights, o.layer);
         check.distinct(&[o.x, Some(o.h), o.c, Some(o.gates), o.dropped]);
-        assert_eq!(o.x.is_none(), l.shape.symbols, "gates: layer {} reads symbols or a dense x, not both", o.layer);
-        if l.shape.symbols {
+        let symbols = l.shape.symbols().is_some();
+        assert_eq!(o.x.is_none(), symbols, "gates: layer {} reads symbols or a dense x, not both", o.layer);
+        if symbols {
             check.per_token(pass.ids, "symbols");
         }
         assert!(o.dropped.is_none() || pass.dropout.is_some(), "gates: a dropped copy without dropout");
@@ -221,8 +225,8 @@ impl Kernels {
             layer: o.layer,
             layout: l,
             weights: pass.weights,
-            ids: l.shape.symbols.then_some(pass.ids),
-            x: o.x.map(|x| check.hidden(x, "x", Space::Rows, l.shape.inputs)),
+            ids: symbols.then_some(pass.ids),
+            x: o.x.map(|x| check.hidden(x, "x", Space::Rows, l.shape.inputs())),
             h: check.hidden(o.h, "h", Space::Rows, l.shape.hidden),
             c: check.cell(o.c, "c", Space::Rows, l),
             gates: check.gates(o.gates, l),
@@ -304,14 +308,14 @@ impl Kernels {
         let check = Check { ws: share.workspace(), op: "input gradient" };
         let l = layer(&pass.weights, o.layer);
         check.distinct(&[Some(o.gates), Some(o.d_h), o.d_x]);
-        assert!(o.d_x.is_none() || !l.shape.symbols, "input gradient: symbols have none");
+        assert!(o.d_x.is_none() || l.shape.symbols().is_none(), "input gradient: symbols have none");
         let below = o.layer.checked_sub(1);
         let g = InputGrad {
             layout: l,
             weights: pass.weights,
             gates: check.gates(o.gates, l),
             d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.hidden),
-            d_x: o.d_x.map(|x| (check.hidden(x, "d_x", Space::Rows, l.shape.inputs), below.zip(pass.dropout))),
+            d_x: o.d_x.map(|x| (check.hidden(x, "d_x", Space::Rows, l.shape.inputs()), below.zip(pass.dropout))),
             tokens: share.tokens(),
             t: o.t,
             lanes: share.lanes(),
@@ -334,6 +338,18 @@ pub struct WeightTile {
     pub first_vector: usize,
     /// Vectors.
     pub vectors: usize,
+}
+
+/// Panics where the embedding lacks symbols or columns of the layer.
+fn holds(shape: &LayerShape, e: Embedding<'_>) {
+    let (symbols, panels) = (shape.symbols().unwrap_or(0), shape.d_x_panels());
+    assert!(
+        e.rows >= symbols && e.data.len() >= panels.floats(e.rows),
+        "embedding: {} floats in {} rows do not hold {symbols} symbols of {}",
+        e.data.len(),
+        e.rows,
+        shape.inputs()
+    );
 }
 
 /// Panics where `part` is not inside the tokens.
@@ -414,13 +430,27 @@ impl Kernels {
         unsafe { (self.table().bias_grad)(d, tokens, part, out) }
     }
 
-    /// Panel `p` of a layer's start rows `[start_rows][slots*16]`, from its masters. Panics where a length is wrong.
-    pub fn start_rows(&self, l: &LayerLayout, params: &[f32], p: usize, out: &mut [f32]) {
+    /// Start rows `[rows][slots*16]` of one panel of a layer, from row `first` on, from its masters and, where it has
+    /// one, its embedding. Panics where a length is wrong.
+    pub fn start_rows(
+        &self,
+        l: &LayerLayout,
+        params: &[f32],
+        embedding: Option<Embedding<'_>>,
+        (panel, first): (usize, usize),
+        out: &mut [f32],
+    ) {
         let slots = l.shape.slots();
-        assert!(p < slots.count(), "start rows: panel {p}");
-        assert_eq!(out.len(), slots.width(p) * LANES * l.shape.start_rows(), "start rows: length");
-        // SAFETY: `out` is one panel; the masters are sliced with bounds.
-        unsafe { (self.table().start_rows)(l, params, p, out) }
+        assert!(panel < slots.count(), "start rows: panel {panel}");
+        let width = slots.width(panel) * LANES;
+        let end = first.saturating_add(out.len() / width);
+        assert!(out.len().is_multiple_of(width) && end <= l.shape.start_rows(), "start rows: {first}..{end}");
+        assert_eq!(embedding.is_some(), l.shape.embedded(), "start rows: an embedding, or a layer of one, alone");
+        if let Some(e) = embedding {
+            holds(&l.shape, e);
+        }
+        // SAFETY: the rows and the embedding were just checked; the masters are sliced with bounds.
+        unsafe { (self.table().start_rows)(&StartRows { layout: l, params, embedding, panel, first }, out) }
     }
 
     /// `out[c][i] = from[i][first + c]`: rows of panel `q` of a transposed matrix. Panics where a length is wrong.

@@ -4,17 +4,21 @@
 //! file rest on two facts: a `Kernels` holds a table whose tier was detected, and the checks just above the call.
 
 use crate::isa::{Isa, IsaError};
+use crate::op::derive::StartRows;
+use crate::op::embedding::EmbeddingGrad;
 use crate::op::gate_grad::Backward;
 use crate::op::gates::Forward;
 use crate::op::input_grad::InputGrad;
 use crate::op::readout::{HeadGrad, Readout};
-use crate::op::update::Adam;
+use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
 use crate::op::weight_grad::{Columns, WeightGrad};
-use crate::pack::{LayerLayout, Panels};
+use crate::pack::Panels;
 use crate::view::{Part, Tokens};
 
 /// Adam on flat stretches: scalars, w, g, m, v.
-type AdamEntry = unsafe fn(&Adam, &mut [f32], &[f32], &mut [f32], &mut [f32]);
+type AdamEntry = unsafe fn(&Gradient, &Adam, &mut [f32], &[f32], &mut [f32], &mut [f32]);
+/// A rule `R` with one moment on flat stretches: scalars, w, g, moment.
+type MomentEntry<R> = unsafe fn(&Gradient, &R, &mut [f32], &[f32], &mut [f32]);
 /// from, its panels, its rows; to, its panel, the first packed column, out.
 type TransposeEntry = unsafe fn(&[f32], Panels, usize, Panels, usize, usize, &mut [f32]);
 
@@ -28,15 +32,32 @@ pub(crate) struct Table {
     pub(crate) weight_grad: unsafe fn(&WeightGrad<'_>, &mut [f32]),
     pub(crate) symbol_grad: unsafe fn(Columns, &[u32], &Tokens, &Part, &mut [f32]),
     pub(crate) bias_grad: unsafe fn(Columns, &Tokens, &Part, &mut [f32]),
+    pub(crate) embedded_weight_grad: unsafe fn(Columns, Columns, usize, &mut [f32]),
+    pub(crate) embedding_grad: unsafe fn(&EmbeddingGrad<'_>, &mut [f32]),
     pub(crate) sum_squares: unsafe fn(&[f32]) -> f64,
     pub(crate) add: unsafe fn(&mut [f32], &[f32]),
     pub(crate) adam: AdamEntry,
-    pub(crate) sgd: unsafe fn(f32, f32, &mut [f32], &[f32]),
-    pub(crate) start_rows: unsafe fn(&LayerLayout, &[f32], usize, &mut [f32]),
+    pub(crate) root_square: MomentEntry<RootSquare>,
+    pub(crate) momentum: MomentEntry<Momentum>,
+    pub(crate) sgd: unsafe fn(&Gradient, f32, &mut [f32], &[f32]),
+    pub(crate) start_rows: unsafe fn(&StartRows<'_>, &mut [f32]),
     pub(crate) transpose: TransposeEntry,
     pub(crate) tanh: unsafe fn(&[f32], &mut [f32]),
     pub(crate) sigmoid: unsafe fn(&[f32], &mut [f32]),
     pub(crate) exp: unsafe fn(&[f32], &mut [f32]),
+    pub(crate) fma_chains: unsafe fn(&[f32], f32, f32, u64) -> f32,
+    pub(crate) read: unsafe fn(&[f32]) -> f32,
+    pub(crate) chains: usize,
+    pub(crate) tiles: TileRows,
+}
+
+/// Rows of a tier's tiles whose panel has 1, 2, 3 or 4 vectors of 16 columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TileRows {
+    /// Lanes of a tile of the forward pass and of the input gradient.
+    pub lanes: [usize; 4],
+    /// Rows of a tile of a weight gradient.
+    pub weights: [usize; 4],
 }
 
 /// `out = f(x)`, sixteen at a time; the last few through a padded copy.
@@ -73,10 +94,12 @@ macro_rules! entries {
         mod entries {
             use super::*;
             use crate::op;
-            use crate::op::{gate_grad::Backward, gates::Forward, input_grad::InputGrad, update::Adam};
+            use crate::op::{gate_grad::Backward, gates::Forward, input_grad::InputGrad};
+            use crate::op::{derive::StartRows, embedding::EmbeddingGrad};
             use crate::op::{readout::{HeadGrad, Readout}, weight_grad::{Columns, WeightGrad}};
-            use crate::pack::{LayerLayout, Panels};
-            use crate::table::{Table, entry, map};
+            use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
+            use crate::pack::Panels;
+            use crate::table::{Table, TileRows, entry, map};
             use crate::view::{Part, Tokens};
             type V = <$tiles as Tier>::V;
 
@@ -92,13 +115,22 @@ macro_rules! entries {
                 = op::weight_grad::symbol_grad::<V>);
             entry!([$($features)?] bias_grad(d: Columns, tokens: &Tokens, part: &Part, out: &mut [f32])
                 = op::weight_grad::bias_grad::<V>);
+            entry!([$($features)?] embedded_weight_grad(a: Columns, d: Columns, symbols: usize, out: &mut [f32])
+                = op::weight_grad::embedded_weight_grad::<$tiles>);
+            entry!([$($features)?] embedding_grad(g: &EmbeddingGrad<'_>, out: &mut [f32])
+                = op::embedding::embedding_grad::<$tiles>);
             entry!([$($features)?] sum_squares(block: &[f32]) -> f64 = op::sum::sum_squares);
             entry!([$($features)?] add(a: &mut [f32], b: &[f32]) = op::sum::add::<V>);
-            entry!([$($features)?] adam(a: &Adam, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32])
+            entry!([$($features)?] adam(
+                d: &Gradient, a: &Adam, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32])
                 = op::update::adam::<V>);
-            entry!([$($features)?] sgd(clip: f32, lr: f32, w: &mut [f32], g: &[f32]) = op::update::sgd::<V>);
-            entry!([$($features)?] start_rows(l: &LayerLayout, params: &[f32], p: usize, out: &mut [f32])
-                = op::derive::start_rows::<V>);
+            entry!([$($features)?] root_square(d: &Gradient, r: &RootSquare, w: &mut [f32], g: &[f32], v: &mut [f32])
+                = op::update::root_square::<V>);
+            entry!([$($features)?] momentum(d: &Gradient, a: &Momentum, w: &mut [f32], g: &[f32], m: &mut [f32])
+                = op::update::momentum::<V>);
+            entry!([$($features)?] sgd(d: &Gradient, lr: f32, w: &mut [f32], g: &[f32]) = op::update::sgd::<V>);
+            entry!([$($features)?] start_rows(s: &StartRows<'_>, out: &mut [f32])
+                = op::derive::start_rows::<$tiles>);
             entry!([$($features)?] transpose(
                 from: &[f32], panels: Panels, k: usize, to: Panels, q: usize, first: usize, out: &mut [f32])
                 = op::derive::transpose);
@@ -107,10 +139,17 @@ macro_rules! entries {
                 = |x, out| map(x, out, crate::math::sigmoid::<V>));
             entry!([$($features)?] exp(x: &[f32], out: &mut [f32]) = |x, out| map(x, out, crate::math::exp::<V>));
 
+            entry!([$($features)?] fma_chains(start: &[f32], a: f32, b: f32, repeats: u64) -> f32
+                = op::peak::fma_chains::<V, { <$tiles as Tier>::CHAINS }>);
+            entry!([$($features)?] read(x: &[f32]) -> f32 = op::peak::read::<V, { <$tiles as Tier>::CHAINS }>);
+
             /// This tier's entry points.
             pub(crate) static TABLE: Table = Table {
                 forward, backward, input_grad, readout, head_grad, weight_grad, symbol_grad, bias_grad,
-                sum_squares, add, adam, sgd, start_rows, transpose, tanh, sigmoid, exp,
+                embedded_weight_grad, embedding_grad, sum_squares, add, adam, root_square, momentum, sgd, start_rows,
+                transpose, tanh, sigmoid, exp, fma_chains, read,
+                chains: <$tiles as Tier>::CHAINS,
+                tiles: TileRows { lanes: <$tiles as Tier>::ROWS, weights: <$tiles as Tier>::TOKEN_ROWS },
             };
         }
         pub(crate) use entries::TABLE;
@@ -169,6 +208,10 @@ impl Kernels {
     pub fn name(&self) -> &'static str {
         self.isa.name()
     }
+    /// The sizes of the tiles in which its matrix products are computed.
+    pub fn tiles(&self) -> TileRows {
+        self.table.tiles
+    }
     pub(crate) fn table(&self) -> &'static Table {
         self.table
     }
@@ -202,17 +245,35 @@ impl Kernels {
         // SAFETY: equal lengths, detected tier.
         unsafe { (self.table.add)(a, b) }
     }
-    /// One step of Adam on a stretch of the flat space. Panics where lengths differ or are no whole vectors.
-    pub fn adam(&self, step: &Adam, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
-        assert!(w.len().is_multiple_of(16), "adam: {} is no whole number of vectors", w.len());
-        assert!(w.len() == g.len() && w.len() == m.len() && w.len() == v.len(), "adam: lengths differ");
+    /// One step of Adam or AdamW on a stretch of the flat space. Panics where lengths differ or are no whole vectors.
+    pub fn adam(&self, gradient: &Gradient, step: &Adam, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        equal_vectors("adam", w, [g, m, v]);
         // SAFETY: equal lengths of whole vectors, detected tier.
-        unsafe { (self.table.adam)(step, w, g, m, v) }
+        unsafe { (self.table.adam)(gradient, step, w, g, m, v) }
+    }
+    /// One step of RMSprop or Adagrad on a stretch of the flat space. Panics where lengths differ or are no whole vectors.
+    pub fn root_square(&self, gradient: &Gradient, step: &RootSquare, w: &mut [f32], g: &[f32], v: &mut [f32]) {
+        equal_vectors("root square", w, [g, v]);
+        // SAFETY: equal lengths of whole vectors, detected tier.
+        unsafe { (self.table.root_square)(gradient, step, w, g, v) }
+    }
+    /// One step of SGD with momentum on a stretch of the flat space. Panics where lengths differ or are no whole vectors.
+    pub fn momentum(&self, gradient: &Gradient, step: &Momentum, w: &mut [f32], g: &[f32], m: &mut [f32]) {
+        equal_vectors("momentum", w, [g, m]);
+        // SAFETY: equal lengths of whole vectors, detected tier.
+        unsafe { (self.table.momentum)(gradient, step, w, g, m) }
     }
     /// One step of plain SGD on a stretch of the flat space. Panics where lengths differ or are no whole vectors.
-    pub fn sgd(&self, clip: f32, lr: f32, w: &mut [f32], g: &[f32]) {
-        assert!(w.len().is_multiple_of(16) && w.len() == g.len(), "sgd: lengths {} and {}", w.len(), g.len());
+    pub fn sgd(&self, gradient: &Gradient, lr: f32, w: &mut [f32], g: &[f32]) {
+        equal_vectors("sgd", w, [g]);
         // SAFETY: equal lengths of whole vectors, detected tier.
-        unsafe { (self.table.sgd)(clip, lr, w, g) }
+        unsafe { (self.table.sgd)(gradient, lr, w, g) }
     }
+}
+
+/// Panics where `w` is no whole number of vectors or one of `others` has another length.
+fn equal_vectors<const N: usize>(rule: &str, w: &[f32], others: [&[f32]; N]) {
+    assert!(w.len().is_multiple_of(16), "{rule}: {} is no whole number of vectors", w.len());
+    let lengths = others.map(<[f32]>::len);
+    assert!(lengths.iter().all(|&len| len == w.len()), "{rule}: lengths differ: {} and {lengths:?}", w.len());
 }

@@ -65,6 +65,8 @@ pub(crate) trait Tier {
     const ROWS: [usize; 4];
     /// Rows of a `tokens` tile whose panel has n vectors, at index n - 1.
     const TOKEN_ROWS: [usize; 4];
+    /// Vectors that its registers hold beside two more: the chains of `op::peak`.
+    const CHAINS: usize;
 
     /// The `rows` loop with m rows of n vectors.
     ///

@@ -146,6 +146,11 @@ pub(crate) struct At {
 }
 
 impl At {
+    /// Rows of a packed matrix `[panel][rows][n*16]`, to be read while `data` lives.
+    pub(crate) fn packed(data: &[f32], panels: Panels, rows: usize) -> Self {
+        assert!(data.len() >= panels.floats(rows), "{} floats do not hold {rows} rows of {panels:?}", data.len());
+        Self { base: data.as_ptr().cast_mut(), columns: Columns::Panels(panels), rows, row_stride: 0 }
+    }
     /// Address of row `row`, panel `p`: for row-major buffers a panel is LANES columns.
     ///
     /// # Safety

@@ -1,8 +1,8 @@
 //! Every safe method on arguments that do not fit: refused with a message, before any pointer is made.
 
 use gatemill_kernels::{
-    BufId, Cell, Columns, Dropout, GateGradOp, GatesOp, HeadGradOp, InputGradOp, Kernels, LayerShape, Layout, Op,
-    Panels, Part, Pass, ReadoutOp, Space, Tokens, WeightTile, Weights, Workspace,
+    BufId, Cell, Columns, Dropout, Embedding, GateGradOp, GatesOp, HeadGradOp, Input, InputGradOp, Kernels, LayerShape,
+    Layout, Op, Panels, Part, Pass, ReadoutOp, Space, Tokens, WeightTile, Weights, Workspace,
 };
 
 const STEPS: usize = 2;
@@ -30,8 +30,8 @@ struct Field {
 }
 
 fn field() -> Field {
-    let lstm = |inputs, symbols| LayerShape { cell: Cell::Lstm, inputs, hidden: H, symbols };
-    let layout = Layout::new(&[lstm(V, true), lstm(H, false)], Some(V));
+    let lstm = |input| LayerShape { cell: Cell::Lstm, input, hidden: H };
+    let layout = Layout::new(&[lstm(Input::Symbols(V)), lstm(Input::Dense(H))], Some(V));
     let mut ws = Workspace::new(Tokens::rectangular(STEPS, LANES));
     let mut add = |space, columns| ws.add(space, columns).unwrap();
     let units = Columns::Panels(Panels::fixed(2, 1));
@@ -189,11 +189,19 @@ refused! {
         |f| Kernels::best().bias_grad(&f.ws, &f.tile(), &Part { steps: 3, lanes: 0..1 }, &mut [0.0; 64]);
 
     start_rows_of_a_panel_too_many: "start rows: panel 2",
-        |f| Kernels::best().start_rows(&f.layout.layers()[0], &f.params, 2, &mut [0.0; 512]);
-    start_rows_of_other_length: "start rows: length",
-        |f| Kernels::best().start_rows(&f.layout.layers()[0], &f.params, 0, &mut [0.0; 64]);
+        |f| Kernels::best().start_rows(&f.layout.layers()[0], &f.params, None, (2, 0), &mut [0.0; 512]);
+    start_rows_of_half_a_row: "start rows: 0..7",
+        |f| Kernels::best().start_rows(&f.layout.layers()[0], &f.params, None, (0, 0), &mut [0.0; 511]);
+    start_rows_beyond_the_last: "start rows: 1..9",
+        |f| Kernels::best().start_rows(&f.layout.layers()[0], &f.params, None, (0, 1), &mut [0.0; 512]);
+    start_rows_that_wrap_around: "start rows: 18446744073709551615..18446744073709551615",
+        |f| Kernels::best().start_rows(&f.layout.layers()[0], &f.params, None, (0, usize::MAX), &mut [0.0; 512]);
+    start_rows_of_an_embedding_that_is_not: "start rows: an embedding, or a layer of one",
+        |f| Kernels::best().start_rows(
+            &f.layout.layers()[0], &f.params, Some(Embedding { data: &[0.0; 512], rows: V }), (0, 0), &mut [0.0; 512],
+        );
     start_rows_of_too_few_params: "out of range",
-        |f| Kernels::best().start_rows(&f.layout.layers()[0], &f.params[..64], 0, &mut [0.0; 512]);
+        |f| Kernels::best().start_rows(&f.layout.layers()[0], &f.params[..64], None, (0, 0), &mut [0.0; 512]);
     transpose_from_mid_vector: "transpose: column 3",
         |_f| Kernels::best().transpose(&[0.0; 256], Panels::fixed(1, 1), 16, (Panels::fixed(1, 1), 0), 3, &mut [0.0; 256]);
     transpose_of_a_panel_too_many: "panel 1",
@@ -204,15 +212,32 @@ refused! {
     weights_that_do_not_fill: "do not fill a layout",
         |f| { let _ = Weights::new(&f.layout, &f.params[1..], &f.start, &f.transposed); };
     layers_that_do_not_fit: "does not fit on the one below", |_f| {
-        let layer = |inputs, hidden| LayerShape { cell: Cell::Gru, inputs, hidden, symbols: false };
+        let layer = |inputs, hidden| LayerShape { cell: Cell::Gru, input: Input::Dense(inputs), hidden };
         Layout::new(&[layer(3, 5), layer(6, 5)], None)
     };
     layers_of_nothing: "has an empty dimension",
-        |_f| Layout::new(&[LayerShape { cell: Cell::Gru, inputs: 3, hidden: 0, symbols: false }], None);
+        |_f| Layout::new(&[LayerShape { cell: Cell::Gru, input: Input::Dense(3), hidden: 0 }], None);
     layers_too_wide_to_count: "has a dimension over",
-        |_f| Layout::new(&[LayerShape { cell: Cell::Rnn, inputs: 1 << 32, hidden: 1 << 32, symbols: false }], None);
+        |_f| Layout::new(&[LayerShape { cell: Cell::Rnn, input: Input::Dense(1 << 32), hidden: 1 << 32 }], None);
     readouts_too_wide_to_count: "a readout of",
-        |_f| Layout::new(&[LayerShape { cell: Cell::Rnn, inputs: 3, hidden: 3, symbols: false }], Some(usize::MAX));
+        |_f| Layout::new(&[LayerShape { cell: Cell::Rnn, input: Input::Dense(3), hidden: 3 }], Some(usize::MAX));
+    symbols_above_the_first_layer: "does not fit on the one below", |_f| {
+        let layer = |input| LayerShape { cell: Cell::Rnn, input, hidden: 5 };
+        Layout::new(&[layer(Input::Symbols(5)), layer(Input::Embedded { vocab: 7, width: 5 })], None)
+    };
+    embeddings_of_no_symbol: "has an empty dimension", |_f| {
+        Layout::new(&[LayerShape { cell: Cell::Rnn, input: Input::Embedded { vocab: 0, width: 5 }, hidden: 3 }], None)
+    };
+    embeddings_too_long_to_count: "has a dimension over", |_f| {
+        let input = Input::Embedded { vocab: usize::MAX, width: 5 };
+        Layout::new(&[LayerShape { cell: Cell::Rnn, input, hidden: 3 }], None)
+    };
+    tied_to_no_readout: "is tied to a readout of None symbols",
+        |_f| Layout::new(&[LayerShape { cell: Cell::Rnn, input: Input::Tied(7), hidden: 3 }], None);
+    tied_to_a_readout_of_others: "is tied to a readout of Some(8) symbols over 3 units",
+        |_f| Layout::new(&[LayerShape { cell: Cell::Rnn, input: Input::Tied(7), hidden: 3 }], Some(8));
+    tied_and_of_other_width: "a tied embedding has the 20 columns of the readout, not 5",
+        |_f| Layout::character_model(Cell::Gru, 1, 20, V, 5, true);
     panels_of_five_vectors: "a panel is one to four vectors", |_f| Panels::fixed(5, 5);
     tokens_too_many: "do not fit 32-bit rows", |_f| Tokens::rectangular(1 << 20, 1 << 12);
     a_lane_too_many: "no token at step 0, lane 3", |f| f.ws.tokens().token(0, 3);

@@ -4,8 +4,8 @@
 mod place;
 
 use gatemill_kernels::{
-    BufId, Cell, Columns, Isa, Kernels, LANES, LayerShape, Layout, Op, Panels, Part, Pass, ReadoutOp, Space, Tokens,
-    WeightTile, Weights, Workspace,
+    BufId, Cell, Columns, Input, Isa, Kernels, LANES, LayerShape, Layout, Op, Panels, Part, Pass, ReadoutOp, Space,
+    Tokens, WeightTile, Weights, Workspace,
 };
 use gatemill_oracle::SplitMix64;
 use gatemill_oracle::loss::{log_softmax, softmax};
@@ -38,7 +38,8 @@ fn start_rows_are_weights_and_biases() {
             (Cell::Gru, 37, true),
             (Cell::Gru, 33, false),
         ] {
-            let layout = Layout::new(&[LayerShape { cell, inputs: 11, hidden, symbols }], None);
+            let input = if symbols { Input::Symbols(11) } else { Input::Dense(11) };
+            let layout = Layout::new(&[LayerShape { cell, input, hidden }], None);
             let l = &layout.layers()[0];
             let params = reals(layout.params(), &mut SplitMix64::new(hidden as u64));
             let (panels, slots) = (l.shape.panels(), l.shape.slots());
@@ -49,7 +50,10 @@ fn start_rows_are_weights_and_biases() {
                 let width = slots.width(p) * LANES;
                 let mut out = Guarded::ending(width * l.shape.start_rows());
                 out.fill(CANARY);
-                kernels.start_rows(l, &params, p, &mut out);
+                // All rows at once, or in two pieces.
+                let (a, b) = out.split_at_mut(width * (p % 2) * (l.shape.start_rows() / 2));
+                kernels.start_rows(l, &params, None, (p, 0), a);
+                kernels.start_rows(l, &params, None, (p, a.len() / width), b);
                 assert!(out.iter().all(|&x| x != CANARY), "{cell:?}: an element was left out");
                 for s in 0..l.shape.start_rows() {
                     for unit in 0..hidden {
@@ -234,7 +238,7 @@ struct ReadoutOf {
 const STEPS: usize = 3;
 
 fn readout(vocab: usize, lanes: usize) -> ReadoutOf {
-    let layout = Layout::new(&[LayerShape { cell: Cell::Rnn, inputs: 3, hidden: 5, symbols: true }], Some(vocab));
+    let layout = Layout::new(&[LayerShape { cell: Cell::Rnn, input: Input::Symbols(3), hidden: 5 }], Some(vocab));
     let mut ws = Workspace::new(Tokens::rectangular(STEPS, lanes));
     let h = ws.add(Space::Rows, Columns::RowMajor(5)).unwrap();
     let logits = ws.add(Space::Tokens, Columns::RowMajor(vocab)).unwrap();

@@ -67,17 +67,19 @@ pub enum ScheduleKind {
     Plateau,
 }
 
-/// Where initial weights come from.
+/// Where initial weights come from; the table of every tensor is in `init.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum InitKind {
-    /// U(-1/sqrt(H), 1/sqrt(H)) for every tensor, as torch.nn.LSTM and torch.nn.Linear.
+    /// U(-1/sqrt(H), 1/sqrt(H)) for every tensor, as torch.nn.LSTM and torch.nn.Linear; an embedding N(0, 1).
     Pytorch,
-    /// U(-s, s) for every tensor, s = `init_scale` or 0.08, as char-rnn.
+    /// U(-s, s) for every tensor, biases too, s = `init_scale` or 0.08, as char-rnn.
     Uniform,
-    /// N(0, s) for weights, s = `init_scale` or 1/sqrt(inputs + hidden) as torch-rnn; biases 0.
+    /// N(0, s) for weights, s = `init_scale` or 1/sqrt(inputs + hidden) of the layer as torch-rnn; biases 0. Without a
+    /// scale the readout is torch.nn.Linear's and an embedding N(0, 1).
     Normal,
-    /// Orthogonal W_hh (Saxe et al. 2014), Glorot-uniform W_ih and readout, biases 0, as Keras.
+    /// Each gate's W_hh orthogonal (Saxe et al. 2014), Glorot-uniform W_ih and readout, biases 0, as Keras; an embedding
+    /// N(0, 1).
     Orthogonal,
 }
 
@@ -157,7 +159,7 @@ pub struct Config {
     pub init: InitKind,
     /// `--init-scale`: of uniform and normal
     pub init_scale: Option<f64>,
-    /// `--forget-bias`: added to the LSTM's forget bias at the start
+    /// `--forget-bias`: of the LSTM at the start; added to b_ih with pytorch, in its place with the other starts
     pub forget_bias: f64,
     /// `--val-frac`: the part of each file kept for validation, at its end but for the test part
     pub val_frac: f64,

@@ -1,6 +1,7 @@
 //! What can end a run, and which exit code that is.
 
 use crate::config::ConfigError;
+use crate::sample::StateError;
 use gatemill_cell::{OutOfMemory, ParamsError};
 use gatemill_corpus::CorpusError;
 
@@ -28,6 +29,19 @@ pub enum TrainError {
         /// Whether the weights before the step still give a finite loss: else an earlier step has ruined them.
         usable: bool,
     },
+    /// A model's logits are such that no symbol can be drawn: its weights are damaged or far too large.
+    #[error("nothing can be drawn for symbol {position} of sample {sample}: {what}")]
+    Logits {
+        /// Which text, from 0.
+        sample: u32,
+        /// Which draw, from 0.
+        position: u64,
+        /// What is wrong with them.
+        what: String,
+    },
+    /// A sampling state that cannot be continued.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// A checkpoint or model that does not hold what it should.
     #[error("this file does not hold a usable model: {0}")]
     Model(String),
@@ -59,7 +73,12 @@ impl TrainError {
                 gatemill_corpus::ErrorKind::Io => ErrorKind::Io,
                 gatemill_corpus::ErrorKind::Resources => ErrorKind::Resources,
             },
-            TrainError::Model(_) => ErrorKind::BadData,
+            TrainError::State(StateError::Read(e)) => match e.exit_code() {
+                4 => ErrorKind::Io,
+                6 => ErrorKind::Resources,
+                _ => ErrorKind::BadData,
+            },
+            TrainError::Model(_) | TrainError::Logits { .. } | TrainError::State(_) => ErrorKind::BadData,
             TrainError::OutOfMemory(_) => ErrorKind::Resources,
             TrainError::Diverged { .. } => ErrorKind::Diverged,
         }

@@ -1,6 +1,6 @@
 //! Evaluation: the mean loss of a text, state carried, nothing learned.
 //!
-//! Lanes are cut as in training, and their last short chunk counts. Sums run by lane in time order and then over lanes
+//! Lanes are cut as in training, and their last short chunk counts; the state is zero where a document begins. Sums run by lane in time order and then over lanes
 //! in order, so that the result does not depend on T, on threads, or on how often it is asked for.
 
 use crate::error::TrainError;
@@ -30,8 +30,8 @@ pub struct Evaluation {
 }
 
 impl CharModel {
-    /// Scores one part of `corpus` as the run did: `batch` lanes, at most `limit` symbols. None where it is too short for
-    /// that many lanes.
+    /// Scores one part of `corpus` as the run does its validation text: `batch` lanes, at most `limit` symbols. None where
+    /// it is too short for that many lanes.
     pub fn evaluate_split(
         &self,
         corpus: &Corpus,
@@ -62,7 +62,7 @@ impl CharModel {
     }
 }
 
-/// Scores one split in the network's lanes, from zero state; leaves the network's state changed.
+/// Scores one split in the network's lanes, from zero state; leaves the network's state changed, and without resets.
 pub(crate) fn lanes(
     model: &CharModel,
     network: &mut Network,
@@ -78,26 +78,33 @@ pub(crate) fn lanes(
     let mut reader = Lanes::for_evaluation(corpus, split, batch)?;
     let end = reader.len().min((limit / batch as u64).max(1));
     let most = network.steps();
-    let (mut inputs, mut targets) = (vec![0; most * batch], vec![0; most * batch]);
+    let mut symbols = reader.chunk(most);
     let mut lane_nats = vec![0.0; batch];
     let (mut at, mut tokens, mut unseen) = (0u64, 0u64, 0u64);
     network.clear_state();
     while at < end {
         let steps = most.min((end - at) as usize);
         let used = steps * batch;
-        reader.fill(at, steps, &mut inputs[..used], &mut targets[..used])?;
+        reader.fill(at, steps, &mut symbols)?;
         if model.config.no_carry {
             network.clear_state();
         }
+        if reader.has_documents() {
+            network.clear_resets();
+            symbols.begins.iter().for_each(|&(t, lane)| network.reset(t as usize, lane as usize));
+        }
         // The buffers are whole chunks; only the first steps of them are read.
-        let chunk = Chunk { steps, ids: &inputs, targets: &targets, scale: 0.0, dropout: None };
+        let chunk = Chunk { steps, ids: &symbols.inputs, targets: &symbols.targets, scale: 0.0, dropout: None };
         network.forward(crew, kernels, &model.params, &chunk);
         loss::by_lane(network.nats(steps), &mut lane_nats);
         network.carry(steps);
-        let missing = targets[..used].iter().filter(|&&t| t as usize >= model.vocab.len()).count();
+        let missing = symbols.targets[..used].iter().filter(|&&t| t as usize >= model.vocab.len()).count();
         unseen += missing as u64;
         tokens += (used - missing) as u64;
         at += steps as u64;
+    }
+    if reader.has_documents() {
+        network.clear_resets();
     }
     let nats = lane_nats.iter().fold(0.0, |a, b| a + b) / tokens.max(1) as f64;
     Ok(Some(Evaluation { nats, bits: nats / std::f64::consts::LN_2, perplexity: libm::exp(nats), tokens, unseen }))

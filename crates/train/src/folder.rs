@@ -15,10 +15,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-
 use crate::checkpoint::{SaveError, best_path, checkpoints_folder, replace_file};
 use crate::config::{CellKind, Config};
+use crate::config_page::to_toml;
 use crate::events::{Event, Sample};
 use crate::run::{Settings, Source};
 use crate::storage::{PathKind, Storage};
@@ -126,19 +125,12 @@ fn content(storage: &dyn Storage, path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Writes `config.toml`: every flag with its value, the corpus, and how to go on.
 pub fn write_config(storage: &dyn Storage, run: &Path, config: &Config, settings: &Settings) -> Result<(), SaveError> {
-    #[derive(Serialize)]
-    struct Page<'a> {
-        #[serde(flatten)]
-        config: &'a Config,
-        #[serde(flatten)]
-        settings: &'a Settings,
-    }
     let head = format!(
         "{CONFIG_BEGINS}{}. What this run was asked to do; a checkpoint carries its own copy.\n# To go on: gatemill train --resume {}\n\n",
         env!("CARGO_PKG_VERSION"),
         run.display().to_string().escape_debug()
     );
-    let page = toml::to_string(&Page { config, settings }).unwrap_or_else(|error| format!("# not written: {error}\n"));
+    let page = to_toml(config, settings).unwrap_or_else(|error| format!("# not written: {error}\n"));
     replace_file(storage, &config_path(run), format!("{head}{page}").as_bytes())
 }
 

@@ -7,6 +7,9 @@
 mod config; // what a run is made of
 mod error; // what can end it
 
+pub mod config_page; // a file of flags
+pub mod preset; // other tools' settings
+
 mod init; // initial weights
 mod model; // symbols | stack | readout
 
@@ -27,11 +30,13 @@ pub mod storage; // the disk, real or simulated
 
 pub mod events; // what a run tells
 pub mod folder; // where it tells it
+pub mod history; // a run folder read back
 pub mod run; // the loop around the trainer
 
 pub use config::{CellKind, Config, ConfigError, InitKind, OptimizerKind, ScheduleKind, VocabChoice};
 pub use error::{ErrorKind, TrainError};
 pub use eval::Evaluation;
 pub use model::CharModel;
-pub use sample::{Generator, SampleOptions};
+pub use preset::Preset;
+pub use sample::{Generator, SampleOptions, SampleState, StateError};
 pub use trainer::{Cost, EpochEnd, StepReport, Trainer, weight_bytes};

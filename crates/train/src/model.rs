@@ -1,7 +1,9 @@
-//! The character model: symbols | stack of recurrent layers | readout. Weights, vocabulary, configuration.
+//! The character model: symbols | embedding, where there is one | stack of recurrent layers | readout. Weights,
+//! vocabulary, configuration.
 //!
 //! On disk: one safetensors file with PyTorch's names, `torch.nn.LSTM.load_state_dict` takes the `rnn.` part as it is;
-//! configuration and vocabulary stand in the `gatemill` record.
+//! configuration and vocabulary stand in the `gatemill` record. Where embedding and readout are one matrix, the file has
+//! it once, as `head.weight`, and the record says so: `"tied": {"embedding.weight": "head.weight"}`.
 
 use crate::checkpoint::{Snapshot, Tensor};
 use crate::config::{Config, VocabChoice};
@@ -10,8 +12,8 @@ use crate::init::initialise;
 use gatemill_cell::Params;
 use gatemill_corpus::Vocab;
 use gatemill_crew::Crew;
-use gatemill_kernels::{Kernels, LayerShape, Layout};
-use serde_json::{Map, Value};
+use gatemill_kernels::{Kernels, Layout};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -27,14 +29,8 @@ pub struct CharModel {
 
 /// The packed layout of a configuration's model over `vocab` symbols.
 pub(crate) fn layout(config: &Config, vocab: usize) -> Layout {
-    let shape = |l: usize| LayerShape {
-        cell: config.cell.into(),
-        inputs: if l == 0 { vocab } else { config.hidden },
-        hidden: config.hidden,
-        symbols: l == 0,
-    };
-    let shapes: Vec<LayerShape> = (0..config.layers).map(shape).collect();
-    Layout::new(&shapes, Some(vocab))
+    let Config { layers, hidden, embed, tied, .. } = *config;
+    Layout::character_model(config.cell.into(), layers, hidden, vocab, embed, tied)
 }
 
 impl CharModel {
@@ -42,7 +38,7 @@ impl CharModel {
     pub fn new(config: &Config, vocab: &Vocab, crew: &Crew, kernels: &Kernels) -> Result<Self, TrainError> {
         config.validate()?;
         let mut params = Params::zeroed(Arc::new(layout(config, vocab.len())))?;
-        initialise(config, &mut params)?;
+        initialise(config, &mut params, crew)?;
         params.derive(crew, kernels);
         Ok(Self { config: config.clone(), vocab: vocab.clone(), params })
     }
@@ -92,6 +88,9 @@ impl CharModel {
         meta.insert("version".into(), env!("CARGO_PKG_VERSION").into());
         meta.insert("config".into(), serde_json::to_value(&self.config).unwrap_or(Value::Null));
         meta.insert("vocab".into(), self.vocab.symbols().into());
+        if self.config.tied {
+            meta.insert("tied".into(), json!({"embedding.weight": "head.weight"}));
+        }
         meta.insert("weights_sha256".into(), self.weights_sha256().into());
         Snapshot { tensors: self.params.specs().iter().map(tensor).collect(), meta: Some(meta) }
     }

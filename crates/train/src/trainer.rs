@@ -5,7 +5,7 @@
 
 use crate::checkpoint::{Snapshot, Tensor};
 use crate::clip::{self, Norm};
-use crate::config::Config;
+use crate::config::{Config, ScheduleKind};
 use crate::error::TrainError;
 use crate::eval::{self, Evaluation};
 use crate::groups::Groups;
@@ -13,7 +13,7 @@ use crate::loss;
 use crate::model::{CharModel, field, layout};
 use crate::optim::Optimizer;
 use crate::sample::{self, SampleOptions};
-use crate::schedule::learning_rate;
+use crate::schedule::{Plateau, Standing, learning_rate};
 use gatemill_cell::{Chunk, LayerState, Network, NetworkOptions, OutOfMemory, WeightGrads};
 use gatemill_corpus::{Corpus, Fetcher, Lanes, Split};
 use gatemill_crew::Crew;
@@ -31,7 +31,7 @@ const SYMBOL_TEXT_BYTES: usize = 64;
 const RECORD_BYTES: usize = 1 << 20;
 
 /// Where a run stands: all that a step depends on beside weights, moments and states.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Progress {
     /// Updates made.
@@ -45,6 +45,16 @@ pub(crate) struct Progress {
     /// Nats and counted tokens of the current epoch.
     pub(crate) epoch_nats: f64,
     pub(crate) epoch_tokens: u64,
+    /// What the scores have done to the learning rate.
+    #[serde(default)]
+    pub(crate) plateau: Plateau,
+}
+
+impl Progress {
+    /// What the learning rate of a run of `total` steps goes by.
+    fn standing(&self, total: u64) -> Standing<'_> {
+        Standing { step: self.step, total, epochs: self.epochs, plateau: &self.plateau }
+    }
 }
 
 /// What one step did.
@@ -114,8 +124,7 @@ impl Trainer {
     pub fn new(config: &Config, corpus: Arc<Corpus>, crew: Arc<Crew>, kernels: Kernels) -> Result<Self, TrainError> {
         config.validate()?;
         let model = CharModel::new(config, corpus.vocab(), &crew, &kernels)?;
-        let start = Progress { step: 0, epochs: 0, chunk: 0, tokens: 0, epoch_nats: 0.0, epoch_tokens: 0 };
-        Self::assemble(model, start, corpus, crew, kernels)
+        Self::assemble(model, Progress::default(), corpus, crew, kernels)
     }
 
     /// A run as its checkpoint left it, with the same bits from here on. `config` is the effective configuration; shapes
@@ -199,6 +208,12 @@ impl Trainer {
             if config.no_carry {
                 network.clear_state();
             }
+            if self.corpus.has_documents() {
+                network.clear_resets();
+                for &(t, lane) in symbols.begins.iter().filter(|(_, lane)| lanes.contains(&(*lane as usize))) {
+                    network.reset(t as usize, lane as usize - lanes.start);
+                }
+            }
             let (ids, targets) = groups.symbols(g, symbols);
             let chunk = Chunk { steps: config.seq, ids, targets, scale, dropout };
 
@@ -208,7 +223,7 @@ impl Trainer {
 
             // Backward, then weight gradients over all tokens.
             network.backward(crew, kernels, &model.params, &chunk);
-            grads.compute_group(crew, kernels, network, ids, g);
+            grads.compute_group(crew, kernels, (&model.params, network), ids, g);
             groups.leave(g, network, config.seq);
         }
         grads.reduce(crew, kernels);
@@ -227,7 +242,8 @@ impl Trainer {
         }
 
         // Update; what is derived from the weights; the state moves on.
-        let lr = learning_rate(config, progress.step, total_steps(config, self.chunks_per_epoch));
+        let total = total_steps(config, self.chunks_per_epoch);
+        let lr = learning_rate(config, &progress.standing(total));
         let clip = clip::factor(config.clip_norm, grad_norm);
         optimizer.update((crew, kernels), &mut model.params, grads.sum(), (progress.step + 1, lr, clip));
         model.params.derive(crew, kernels);
@@ -264,21 +280,18 @@ impl Trainer {
         let Self { model, network, grads, norm, corpus, crew, kernels, .. } = self;
         let config = &model.config;
         let (batch, most) = (config.batch, config.seq);
-        let (mut ids, mut targets) = (vec![0; most * batch], vec![0; most * batch]);
         let part = most.div_ceil(REHEARSED_PART);
-        Lanes::new(corpus, Split::Train, batch, part)?.fill(
-            0,
-            part,
-            &mut ids[..part * batch],
-            &mut targets[..part * batch],
-        )?;
+        let mut reader = Lanes::new(corpus, Split::Train, batch, part)?;
+        let mut symbols = reader.chunk(most);
+        reader.fill(0, part, &mut symbols)?;
+        let (ids, targets) = (&symbols.inputs, &symbols.targets);
         let state = network.state();
         let mut chunk = |steps: usize| {
             let begun = Instant::now();
-            let chunk = Chunk { steps, ids: &ids, targets: &targets, scale: 0.0, dropout: None };
+            let chunk = Chunk { steps, ids, targets, scale: 0.0, dropout: None };
             network.forward(crew, kernels, &model.params, &chunk);
             network.backward(crew, kernels, &model.params, &chunk);
-            grads.compute(crew, kernels, network, &ids);
+            grads.compute(crew, kernels, &model.params, network, ids);
             begun.elapsed().as_secs_f64()
         };
         // The first touch of weights and code is nothing to go by.
@@ -292,8 +305,14 @@ impl Trainer {
         Ok(seconds)
     }
     /// Takes a score of the validation text in, for a schedule that goes by it. Some: the learning rate after a cut.
-    pub(crate) fn observe_score(&mut self, _nats: f64) -> Option<f64> {
-        None
+    pub(crate) fn observe_score(&mut self, nats: f64) -> Option<f64> {
+        let (config, total, progress) = (&self.model.config, self.total_steps(), &mut self.progress);
+        if config.schedule != ScheduleKind::Plateau {
+            return None;
+        }
+        let cuts = progress.plateau.cuts;
+        progress.plateau.observe(config.lr_patience, nats);
+        (progress.plateau.cuts > cuts).then(|| learning_rate(config, &progress.standing(total)))
     }
     /// Settles how many steps the run has. For a run that is measured in minutes.
     pub(crate) fn set_steps(&mut self, steps: u64) {

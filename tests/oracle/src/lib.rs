@@ -3,7 +3,7 @@
 //! Each operation of Gatemill stands here once more, written for being obviously right: index loops, one equation per
 //! line, nothing fused, nothing fast. The forward pass runs on any [`Scalar`]: in `f64` it is the reference of the f32
 //! kernels, in [`Dual`] it yields exact derivatives. The backward pass is written by hand in f64, formula for formula as
-//! in `doc/rnn.md`, `doc/lstm.md` and `doc/gru.md`, and held against the dual numbers element by element.
+//! in `doc/rnn.md`, `doc/lstm.md`, `doc/gru.md` and `doc/embedding.md`, and held against the dual numbers element by element.
 //!
 //! | file | computes |
 //! |---|---|
@@ -12,9 +12,10 @@
 //! | [`dot`] | dot products, matrix products, sums |
 //! | [`cell`] | one step of one lane: RNN, LSTM, GRU, forward and backward |
 //! | [`stack`] | L layers x T steps x B lanes, forward, and backward through time |
+//! | [`embedding`] | a trained row per symbol, and its gradient |
 //! | [`loss`] | readout, softmax, mean cross-entropy, and their gradients |
 //! | [`char_model`] | ids -> stack -> readout -> loss, with every gradient |
-//! | [`optim`] | global norm, clipping, Adam, SGD |
+//! | [`optim`] | global norm, clipping, weight decay, Adam, RMSprop, Adagrad, SGD |
 //! | [`random`], [`case`] | test data from integers alone: the same on every machine |
 //! | [`difference`], [`compare`], [`ulp`] | central differences; the worst element; distance in units in the last place |
 //!
@@ -33,6 +34,8 @@ pub mod dot;
 pub mod cell;
 
 pub mod stack;
+
+pub mod embedding;
 
 pub mod loss;
 

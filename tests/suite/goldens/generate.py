@@ -2,11 +2,11 @@
 """Writes the PyTorch goldens: what torch computes for small networks and for the first 200 training steps.
 
 How: `steps()` draws weights, inputs and targets from a seed, runs torch once in float64 and once in float32, and writes
-everything to one .safetensors per case; `losses()` trains each cell from a start that README.md defines by a formula
+everything to one .safetensors per case; `embeddings()` does the same with an embedding below; `losses()` trains each cell from a start that README.md defines by a formula
 (so that it need not be stored), on a text made by the built-in generator, and writes losses.json.
 Promises: same torch, numpy and machine type, same files. Tests read the files and need neither torch nor Python.
 
-Run: python3 -m venv V && V/bin/pip install -r requirements.txt && V/bin/python generate.py [steps|losses]
+Run: python3 -m venv V && V/bin/pip install -r requirements.txt && V/bin/python generate.py [steps|embeddings|losses]
 """
 import hashlib
 import json
@@ -28,6 +28,8 @@ DTYPES = {"f64": torch.float64, "f32": torch.float32}
 # name -> L, T, B, I (V for ids), H. All sizes within a case differ: no transposition survives.
 ID_CASES = {"ids_2x17": (2, 7, 3, 8, 17), "ids_1x8": (1, 5, 2, 9, 8)}
 DENSE_CASE = ("dense_2x9", (2, 4, 3, 5, 9))
+# name -> L, T, B, V, H, E; a tied embedding is the readout's matrix, so E = H.
+EMBEDDING_CASES = {"embed_2x13": (2, 6, 3, 11, 13, 5), "tied_1x7": (1, 5, 2, 9, 7, 7)}
 
 TEXT_BYTES, TEXT_SEED = 48_000, 7
 LANES, SEQ, STEPS, LR, BOUND = 8, 25, 200, 2e-3, 0.125
@@ -36,12 +38,17 @@ LOSS_RUNS = [(1, 64, 5.0), (2, 32, 0.25)]
 
 
 class Net(torch.nn.Module):
-    """torch.nn.{RNN,LSTM,GRU} and a linear head, with Gatemill's tensor names."""
+    """torch.nn.{RNN,LSTM,GRU} and a linear head, with Gatemill's tensor names; below, an embedding where one is asked for."""
 
-    def __init__(self, cell, inputs, hidden, layers, vocab):
+    def __init__(self, cell, inputs, hidden, layers, vocab, embed=0, tied=False):
         super().__init__()
-        self.rnn = KIND[cell](inputs, hidden, layers)
+        if embed and not tied:
+            self.embedding = torch.nn.Embedding(vocab, embed)
+        self.rnn = KIND[cell](embed or inputs, hidden, layers)
         self.head = torch.nn.Linear(hidden, vocab) if vocab else None
+        if tied:  # after the head, so that the one matrix goes by the head's name
+            self.embedding = torch.nn.Embedding(vocab, embed)
+            self.embedding.weight = self.head.weight
 
 
 def cell_index(cell):
@@ -61,11 +68,11 @@ def last(cell, out):
     return (out[0], out[1]) if cell == "lstm" else (out, None)
 
 
-def one_case(cell, name, sizes, dense):
+def one_case(cell, name, sizes, dense, embed=0, tied=False):
     """One forward and backward pass in both precisions; returns the tensors of the file."""
     layers, steps, lanes, inputs, hidden = sizes
     rng = np.random.default_rng([20261123, cell_index(cell), layers, hidden])
-    net = Net(cell, inputs, hidden, layers, 0 if dense else inputs)
+    net = Net(cell, inputs, hidden, layers, 0 if dense else inputs, embed, tied)
     # Large enough that gates leave their linear range, small enough that nothing saturates.
     weights = {k: draw(rng, *p.shape, scale=0.35) for k, p in net.named_parameters()}
     tensors = dict(weights)
@@ -83,12 +90,15 @@ def one_case(cell, name, sizes, dense):
         tensors["targets"] = rng.integers(0, inputs, (steps, lanes)).astype(np.uint32)
 
     for tag, dtype in DTYPES.items():
-        net = Net(cell, inputs, hidden, layers, 0 if dense else inputs).to(dtype)
-        net.load_state_dict({k: torch.from_numpy(v).to(dtype) for k, v in weights.items()})
+        net = Net(cell, inputs, hidden, layers, 0 if dense else inputs, embed, tied).to(dtype)
+        assert not tied or net.embedding.weight is net.head.weight
+        net.load_state_dict({k: torch.from_numpy(v).to(dtype) for k, v in weights.items()}, strict=not tied)
         leaf = {k: torch.from_numpy(tensors[k]).to(dtype).requires_grad_() for k in ("h0", "c0", "x") if k in tensors}
         given = {k: torch.from_numpy(tensors[k]).to(dtype) for k in ("d_top", "d_h_n", "d_c_n") if k in tensors}
         if dense:
             x = leaf["x"]
+        elif embed:
+            x = net.embedding(torch.from_numpy(tensors["ids"].astype(np.int64)))
         else:
             x = F.one_hot(torch.from_numpy(tensors["ids"].astype(np.int64)), inputs).to(dtype)
         top, state = net.rnn(x, states(cell, leaf["h0"], leaf.get("c0")))
@@ -128,6 +138,17 @@ def steps():
             print(path.name, path.stat().st_size)
 
 
+def embeddings():
+    for cell in KIND:
+        for name, (layers, t, b, v, hidden, embed) in EMBEDDING_CASES.items():
+            golden = json.dumps(dict(torch=torch.__version__, cell=cell, layers=layers, T=t, B=b, V=v, H=hidden, E=embed))
+            path = HERE / f"{cell}_{name}.safetensors"
+            tensors = one_case(cell, name, (layers, t, b, v, hidden), False, embed, name.startswith("tied"))
+            save_file(tensors, path, metadata={"golden": golden})
+            path.chmod(0o644)
+            print(path.name, path.stat().st_size)
+
+
 def start_value(tensor, element):
     """README.md "The start": splitmix64 of a counter, top 24 bits, to [-1, 1), times BOUND; exact in float32."""
     mask = (1 << 64) - 1
@@ -150,8 +171,9 @@ def start_weights(net):
 
 
 def builtin_text():
-    command = ["cargo", "run", "--quiet", "--package", "gatemill-corpus", "--example", "builtin_text", "--"]
-    return subprocess.run(command + [str(TEXT_BYTES), str(TEXT_SEED)], cwd=ROOT, check=True, capture_output=True).stdout
+    command = ["cargo", "run", "--quiet", "--package", "gatemill-cli", "--", "corpus", "--builtin"]
+    command += ["--bytes", str(TEXT_BYTES), "--seed", str(TEXT_SEED)]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True).stdout
 
 
 def train(cell, layers, hidden, clip_norm, vocab, lanes, dtype):
@@ -211,6 +233,6 @@ def losses():
 if __name__ == "__main__":
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
-    wanted = sys.argv[1:] or ["steps", "losses"]
+    wanted = sys.argv[1:] or ["steps", "embeddings", "losses"]
     for what in wanted:
-        {"steps": steps, "losses": losses}[what]()
+        {"steps": steps, "embeddings": embeddings, "losses": losses}[what]()

@@ -55,6 +55,17 @@ pub struct Features {
     pub dropout: bool,
 }
 
+/// What stands between the symbols of a job and its first layer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Embedding {
+    /// Nothing: symbols are one-hot, or the input is dense.
+    None,
+    /// A matrix of its own, `[V, E]`.
+    Own(Vec<f64>),
+    /// The readout's.
+    Tied,
+}
+
 /// A job with its data.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -64,6 +75,8 @@ pub struct Job {
     pub params: StackParams<f64>,
     /// The readout's.
     pub head: Option<Head<f64>>,
+    /// Before the first layer, where the input is symbols.
+    pub embedding: Embedding,
     /// `[T, B, I]`; empty for symbols.
     pub x: Vec<f64>,
     /// `[T, B]` in 0..=V, V unseen; empty for dense inputs.
@@ -119,7 +132,45 @@ impl Job {
         let dropout = features.dropout.then(|| Dropout::new(0.25, seed ^ 0xd409, 1000 * seed, 3));
         let counted = targets.iter().filter(|&&t| t < shape.vocab.unwrap_or(0)).count();
         let scale = if counted == 0 { 0.0 } else { 1.0 / counted as f32 };
-        Job { shape, params, head, x, ids, targets, h0, c0, resets, dropout, d_y, d_h_last, d_c_last, scale }
+        let embedding = Embedding::None;
+        Job { shape, params, head, embedding, x, ids, targets, h0, c0, resets, dropout, d_y, d_h_last, d_c_last, scale }
+    }
+
+    /// The same job with an embedding of `width` columns below its first layer. Panics where its input is dense.
+    pub fn embedded(mut self, width: usize, seed: u64) -> Self {
+        assert!(self.symbols(), "a dense input has no embedding");
+        let random = &mut SplitMix64::new(seed);
+        self.embedding = Embedding::Own(random.symmetric(self.shape.inputs * width, 1.0));
+        self.with_first_layer_of(width, random)
+    }
+
+    /// The same job, whose readout is its embedding too. Panics where they are of different symbols.
+    pub fn tied(mut self, seed: u64) -> Self {
+        assert!(self.symbols() && self.shape.vocab == Some(self.shape.inputs), "one matrix of one vocabulary");
+        self.embedding = Embedding::Tied;
+        let width = self.shape.hidden;
+        self.with_first_layer_of(width, &mut SplitMix64::new(seed))
+    }
+
+    fn with_first_layer_of(mut self, width: usize, random: &mut SplitMix64) -> Self {
+        let rows = self.shape.cell.gates() * self.shape.hidden;
+        self.params.layers[0].weight_ih = random.symmetric(rows * width, weight_bound(self.shape.hidden));
+        self
+    }
+
+    /// The embedding's matrix `[V, E]`, where there is one.
+    pub fn table(&self) -> Option<&[f64]> {
+        match (&self.embedding, &self.head) {
+            (Embedding::None, _) | (Embedding::Tied, None) => None,
+            (Embedding::Own(table), _) => Some(table),
+            (Embedding::Tied, Some(head)) => Some(&head.weight),
+        }
+    }
+
+    /// The stack above the embedding, in the oracle's form: E in place of V.
+    pub fn stack(&self) -> StackShape {
+        let inputs = self.table().map_or(self.shape.inputs, |table| table.len() / self.shape.inputs);
+        StackShape { inputs, ..self.shape.stack() }
     }
 
     /// Steps `steps` of lanes `lanes` alone: the same weights, and the same scale of the loss.
@@ -139,6 +190,7 @@ impl Job {
             shape,
             params: self.params.clone(),
             head: self.head.clone(),
+            embedding: self.embedding.clone(),
             x: rows(&self.x, inputs, tokens()),
             ids: rows(&self.ids, 1, tokens()),
             targets: rows(&self.targets, 1, tokens()),

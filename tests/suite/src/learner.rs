@@ -4,7 +4,7 @@
 use crate::Named;
 use gatemill_cell::{Chunk, Network, NetworkOptions, Params, WeightGrads};
 use gatemill_crew::{Crew, Split};
-use gatemill_kernels::{Adam, Buffer, Cell, Dropout, Kernels, LANES, LayerShape, Layout, NORM_BLOCK};
+use gatemill_kernels::{Adam, Buffer, Cell, Dropout, Gradient, Kernels, LANES, Layout, NORM_BLOCK};
 use std::sync::Arc;
 
 /// A character model and how it is trained.
@@ -18,6 +18,10 @@ pub struct Model {
     pub hidden: usize,
     /// V.
     pub vocab: usize,
+    /// E of an embedding; 0: symbols are one-hot.
+    pub embed: usize,
+    /// Embedding and readout are one matrix.
+    pub tied: bool,
     /// T.
     pub steps: usize,
     /// B.
@@ -55,11 +59,8 @@ fn mix(mut z: u64) -> u64 {
 impl Learner {
     /// The model at the start that `goldens/README.md` defines, uniform in `-bound..bound`.
     pub fn new(model: Model, bound: f32, crew: &Crew, kernels: &Kernels) -> Self {
-        let Model { cell, hidden, vocab, steps, lanes, .. } = model;
-        let layer =
-            |l: usize| LayerShape { cell, inputs: if l == 0 { vocab } else { hidden }, hidden, symbols: l == 0 };
-        let shapes: Vec<LayerShape> = (0..model.layers).map(layer).collect();
-        let layout = Arc::new(Layout::new(&shapes, Some(vocab)));
+        let Model { cell, layers, hidden, vocab, embed, tied, steps, lanes, .. } = model;
+        let layout = Arc::new(Layout::character_model(cell, layers, hidden, vocab, embed, tied));
         let mut params = Params::zeroed(layout.clone()).expect("memory for the weights");
         let specs = params.specs().to_vec();
         for (j, spec) in (1_u64..).zip(&specs) {
@@ -110,25 +111,17 @@ impl Learner {
         self.network.forward(crew, kernels, &self.params, &chunk);
         let nats = self.network.nats(steps).iter().map(|&x| f64::from(x)).sum::<f64>() / targets.len() as f64;
         self.network.backward(crew, kernels, &self.params, &chunk);
-        self.grads.compute(crew, kernels, &self.network, ids);
+        self.grads.compute(crew, kernels, &self.params, &self.network, ids);
         let grad = self.grads.sum();
         for (sum, block) in self.blocks.iter_mut().zip(grad.chunks(NORM_BLOCK)) {
             *sum = kernels.sum_squares(block);
         }
         let norm = self.blocks.iter().sum::<f64>().sqrt();
         self.step += 1;
-        let (beta1, beta2, step) = (0.9, 0.999, f64::from(self.step));
-        let adam = Adam {
-            clip: (clip / norm).min(1.0) as f32,
-            one_minus_beta1: (1.0 - beta1) as f32,
-            beta2: beta2 as f32,
-            one_minus_beta2: (1.0 - beta2) as f32,
-            step_size: (lr / (1.0 - libm::pow(beta1, step))) as f32,
-            inv_sqrt_bias2: (1.0 / (1.0 - libm::pow(beta2, step)).sqrt()) as f32,
-            eps: 1e-8,
-        };
+        let gradient = Gradient::scaled((clip / norm).min(1.0) as f32);
+        let adam = Adam::new(u64::from(self.step), lr, [0.9, 0.999], 1e-8);
         crew.pieces([self.params.masters_mut(), &mut self.m, &mut self.v], LANES, 1 << 14, |first, [w, m, v]| {
-            kernels.adam(&adam, w, &grad[first..first + w.len()], m, v);
+            kernels.adam(&gradient, &adam, w, &grad[first..first + w.len()], m, v);
         });
         self.params.derive(crew, kernels);
         self.network.carry(steps);

@@ -1,6 +1,6 @@
 //! Suites that look at Gatemill from outside: what they share is a random job, its answer in f64, and a run of it.
 //!
-//! A [`Job`] is a stack with everything that can happen to it: symbols or dense inputs, a readout, carried states,
+//! A [`Job`] is a stack with everything that can happen to it: symbols, one-hot or embedded, or dense inputs, a readout, carried states,
 //! resets, dropout, gradients from behind. [`reference()`] answers it with the oracle, [`run()`] with a `Network` under some
 //! [`Setting`]. Both give the same list of named tensors, so a suite is a loop over jobs, settings and names.
 //!
@@ -18,7 +18,7 @@ mod learner; // the pieces of a training step, put together by hand
 mod goldens; // tensors of the files that other systems made
 
 pub use goldens::{Golden, OnnxCase, Tensor, golden_path};
-pub use job::{Features, Job, Shape};
+pub use job::{Embedding, Features, Job, Shape};
 pub use learner::{Learner, Model};
 pub use reference::reference;
 pub use run::{Rig, Setting, run};

@@ -1,6 +1,8 @@
 //! A job answered by the oracle, in f64: outputs, losses and every gradient, by name.
 
+use crate::job::Embedding;
 use crate::{Job, Named};
+use gatemill_oracle::embedding::{lookup, lookup_backward};
 use gatemill_oracle::loss::{cross_entropy_backward, head_backward, head_forward, log_softmax};
 use gatemill_oracle::stack::{StackOutputGrad, one_hot, stack_backward, stack_forward};
 use gatemill_oracle::{Head, StackInput};
@@ -8,10 +10,14 @@ use gatemill_oracle::{Head, StackInput};
 /// Outputs, states, losses and gradients of a job, in the order of [`crate::run`].
 ///
 /// `output [T, B, H]`, `h_n c_n [L, B, H]`, `logits d_logits [T, B, V]`, `nats [T, B]`, `d_h0 d_c0 [L, B, H]`,
-/// `d_x [T, B, I]`, and the gradient of each weight under PyTorch's name.
+/// `d_x [T, B, I]`, and the gradient of each weight under PyTorch's name. A tied embedding adds its to `head.weight`.
 pub fn reference(job: &Job) -> Vec<Named<f64>> {
-    let shape = job.shape.stack();
-    let x = if job.symbols() { one_hot(&job.ids, shape.inputs) } else { job.x.clone() };
+    let (shape, symbols) = (job.stack(), job.shape.inputs);
+    let x = match job.table() {
+        Some(table) => lookup(table, &job.ids, symbols),
+        None if job.symbols() => one_hot(&job.ids, symbols),
+        None => job.x.clone(),
+    };
     let input = StackInput {
         x,
         h0: job.h0.clone(),
@@ -48,8 +54,18 @@ pub fn reference(job: &Job) -> Vec<Named<f64>> {
     if lstm {
         out.push(("d_c0".into(), grads.d_c0));
     }
-    if !job.symbols() {
-        out.push(("d_x".into(), grads.d_x));
+    match job.embedding {
+        Embedding::None if job.symbols() => {}
+        Embedding::None => out.push(("d_x".into(), grads.d_x)),
+        Embedding::Own(_) => {
+            let d_table = lookup_backward(&grads.d_x, &job.ids, symbols, shape.inputs);
+            out.push(("embedding.weight".into(), d_table));
+        }
+        Embedding::Tied => {
+            let d_table = lookup_backward(&grads.d_x, &job.ids, symbols, shape.inputs);
+            let d_weight = head_grad.iter_mut().flat_map(|head| &mut head.weight);
+            d_weight.zip(d_table).for_each(|(d, e)| *d += e);
+        }
     }
     out.extend(grads.params.tensors().into_iter().map(|(name, t)| (format!("rnn.{name}"), t.clone())));
     if let Some(head) = head_grad {

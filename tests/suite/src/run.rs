@@ -1,9 +1,9 @@
 //! A job answered by a `Network`: set up once, then forward, backward and weight gradients under a setting.
 
-use crate::{Job, Named};
+use crate::{Embedding, Job, Named};
 use gatemill_cell::{Chunk, LayerState, Network, NetworkOptions, Params, WeightGrads};
 use gatemill_crew::{Crew, Split};
-use gatemill_kernels::{Cell, Kernels, LayerShape, Layout};
+use gatemill_kernels::{Cell, Input, Kernels, LayerShape, Layout};
 use gatemill_oracle::narrow;
 use std::sync::Arc;
 
@@ -52,14 +52,15 @@ pub struct Rig {
 /// The layout of a job's model.
 fn layout(job: &Job) -> Layout {
     let s = job.shape;
-    let shapes: Vec<LayerShape> = (0..s.layers)
-        .map(|l| LayerShape {
-            cell: s.cell,
-            inputs: if l == 0 { s.inputs } else { s.hidden },
-            hidden: s.hidden,
-            symbols: l == 0 && job.symbols(),
-        })
-        .collect();
+    let first = match job.embedding {
+        Embedding::None if job.symbols() => Input::Symbols(s.inputs),
+        Embedding::None => Input::Dense(s.inputs),
+        Embedding::Own(_) => Input::Embedded { vocab: s.inputs, width: job.stack().inputs },
+        Embedding::Tied => Input::Tied(s.inputs),
+    };
+    let input = |l: usize| if l == 0 { first } else { Input::Dense(s.hidden) };
+    let shapes: Vec<LayerShape> =
+        (0..s.layers).map(|l| LayerShape { cell: s.cell, input: input(l), hidden: s.hidden }).collect();
     Layout::new(&shapes, s.vocab)
 }
 
@@ -83,6 +84,9 @@ impl Rig {
         let mut params = Params::zeroed(layout.clone()).expect("memory for the weights");
         for (name, tensor) in job.params.tensors() {
             params.set(&format!("rnn.{name}"), &narrow(tensor)).expect("names and shapes are PyTorch's");
+        }
+        if let Embedding::Own(table) = &job.embedding {
+            params.set("embedding.weight", &narrow(table)).expect("embedding.weight");
         }
         if let Some(head) = &job.head {
             params.set("head.weight", &narrow(&head.weight)).expect("head.weight");
@@ -141,7 +145,7 @@ impl Rig {
         let (steps, scale, dropout) = (job.shape.steps, job.scale, job.dropout);
         let chunk = Chunk { steps, ids: &self.ids, targets: &self.targets, scale, dropout };
         self.network.backward(setting.crew, &setting.kernels, &self.params, &chunk);
-        self.grads.compute(setting.crew, &setting.kernels, &self.network, &self.ids);
+        self.grads.compute(setting.crew, &setting.kernels, &self.params, &self.network, &self.ids);
     }
 
     /// The gradients of the weights, by name.

@@ -7,7 +7,11 @@
 use gatemill_cell::{Chunk, LayerState, Network};
 use gatemill_crew::Split;
 use gatemill_kernels::{Cell, Isa, Kernels};
-use gatemill_suite::{CELLS, Features, Job, Named, Rig, Setting, Shape, crew, first_difference, run, tiers};
+use gatemill_suite::{
+    CELLS, Embedding, Features, Job, Learner, Model, Named, Rig, Setting, Shape, crew, first_difference, fma_tiers,
+    run, tiers,
+};
+use sha2::{Digest, Sha256};
 
 const ALL: Features = Features { symbols: true, carried: true, resets: true, dropout: true };
 
@@ -16,17 +20,33 @@ fn shape(cell: Cell) -> Shape {
     Shape { cell, layers: 2, inputs: 31, hidden: 149, steps: 7, lanes: 13, vocab: Some(83) }
 }
 
+/// Every kind of input: one-hot symbols, dense rows, an embedding of its own, the readout's.
+fn kinds(cell: Cell, seed: u64) -> [(&'static str, Job); 4] {
+    let shape = shape(cell);
+    let one_vocab = Shape { inputs: 83, ..shape };
+    [
+        ("symbols", Job::random(shape, ALL, seed)),
+        ("dense", Job::random(shape, Features { symbols: false, ..ALL }, seed)),
+        ("embedded", Job::random(shape, ALL, seed).embedded(70, seed)),
+        ("tied", Job::random(one_vocab, ALL, seed).tied(seed)),
+    ]
+}
+
 /// Jobs that visit every tail: lanes to 2 * tile + 1, units over one to three panels, k over one to several blocks.
 fn jobs(cell: Cell) -> Vec<Job> {
-    let mut all =
-        vec![Job::random(shape(cell), ALL, 1), Job::random(shape(cell), Features { symbols: false, ..ALL }, 2)];
+    let mut all: Vec<Job> = kinds(cell, 1).into_iter().map(|(_, job)| job).collect();
     for (i, lanes) in (1..=17).enumerate() {
         let hidden = [1, 15, 16, 17, 33, 48, 65, 97, 129][i % 9];
         let inputs = [3, 16, 29, 64, 65, 130][i % 6];
         let vocab = [None, Some(5), Some(64), Some(65), Some(130)][i % 5];
         let shape = Shape { cell, layers: 1 + i % 3, inputs, hidden, steps: 1 + i % 4, lanes, vocab };
         let features = Features { symbols: i % 2 == 0, dropout: shape.layers > 1, ..ALL };
-        all.push(Job::random(shape, features, 50 + i as u64));
+        let job = Job::random(shape, features, 50 + i as u64);
+        if features.symbols {
+            all.push(job.clone().embedded([1, 4, 15, 16, 33, 64, 65, 130, 200][i / 2 % 9], i as u64));
+            all.push(Job::random(Shape { vocab: Some(inputs), ..shape }, features, i as u64).tied(i as u64));
+        }
+        all.push(job);
     }
     // k beyond every cache block: 300 inputs, 520 units.
     let shape = Shape { cell, layers: 1, inputs: 300, hidden: 520, steps: 3, lanes: 8, vocab: Some(20) };
@@ -60,16 +80,14 @@ fn avx512_and_avx2_agree_bit_for_bit() {
 fn threads_and_splits_leave_no_trace() {
     for kernels in tiers() {
         for cell in CELLS {
-            for job in
-                [Job::random(shape(cell), ALL, 3), Job::random(shape(cell), Features { symbols: false, ..ALL }, 4)]
-            {
+            for (kind, job) in kinds(cell, 3) {
                 let alone = crew(1);
                 let want = run(&job, Setting { split: Some(Split::Lanes), ..Setting::new(kernels, &alone) });
                 for threads in [1, 2, 3, 7] {
                     let crew = crew(threads);
                     for split in [Split::Lanes, Split::Units] {
                         let setting = Setting { split: Some(split), ..Setting::new(kernels, &crew) };
-                        assert_same(&want, &run(&job, setting), format_args!("{setting:?} {:?}", job.shape));
+                        assert_same(&want, &run(&job, setting), format_args!("{kind} {setting:?} {:?}", job.shape));
                     }
                 }
             }
@@ -111,8 +129,7 @@ fn steps_and_chunks_give_the_bits_of_the_sequence() {
     for kernels in tiers() {
         let setting = Setting::new(kernels, &crew);
         for cell in CELLS {
-            for symbols in [true, false] {
-                let job = Job::random(shape(cell), Features { symbols, ..ALL }, 6);
+            for (kind, job) in kinds(cell, 6) {
                 let mut whole = Rig::of(&job, setting);
                 let want = whole.forward_tensors(&job, setting);
                 whole.network.carry(job.shape.steps);
@@ -131,7 +148,7 @@ fn steps_and_chunks_give_the_bits_of_the_sequence() {
                         rig.network.carry(end - begin);
                         state = Some(rig.network.state());
                         if end == job.shape.steps {
-                            let place = format!("{kernels:?} {cell:?} chunks of {chunk}: last state");
+                            let place = format!("{kernels:?} {cell:?} {kind} chunks of {chunk}: last state");
                             assert_same(&state_of(&whole.network), &state_of(&rig.network), place);
                         }
                         match found.is_empty() {
@@ -148,7 +165,7 @@ fn steps_and_chunks_give_the_bits_of_the_sequence() {
                     assert_same(
                         &sequence(&want),
                         &sequence(&found),
-                        format_args!("{kernels:?} {cell:?} chunks of {chunk}"),
+                        format_args!("{kernels:?} {cell:?} {kind} chunks of {chunk}"),
                     );
                 }
             }
@@ -162,14 +179,13 @@ fn shards_are_networks_of_their_lanes() {
     let crews = [crew(1), crew(3)];
     for kernels in tiers() {
         for cell in CELLS {
-            for symbols in [true, false] {
-                let job = Job::random(shape(cell), Features { symbols, ..ALL }, 11);
+            for (kind, job) in kinds(cell, 11) {
                 for shards in [1, 2, 3, 4] {
                     let setting = Setting { shards, ..Setting::new(kernels, &crews[0]) };
                     let want = run(&job, setting);
                     for split in [Split::Lanes, Split::Units] {
                         let setting = Setting { shards, split: Some(split), ..Setting::new(kernels, &crews[1]) };
-                        assert_same(&want, &run(&job, setting), format_args!("{setting:?} {cell:?}"));
+                        assert_same(&want, &run(&job, setting), format_args!("{kind} {setting:?} {cell:?}"));
                     }
                     // The portable GEMM adds up stretches of tokens, and a network of fewer lanes has other stretches.
                     if kernels.name() == "portable" {
@@ -198,7 +214,7 @@ fn shards_are_networks_of_their_lanes() {
                     let weights: Vec<_> =
                         want.iter().filter(|(n, _)| n.contains("weight") || n.contains("bias")).cloned().collect();
                     assert_eq!(weights.len(), parts[0].len());
-                    assert_same(&weights, &parts[0], format_args!("{kernels:?} {cell:?} {shards} shards"));
+                    assert_same(&weights, &parts[0], format_args!("{kernels:?} {cell:?} {kind} {shards} shards"));
                 }
             }
         }
@@ -212,18 +228,20 @@ fn a_used_network_equals_a_fresh_one() {
     for kernels in tiers() {
         let setting = Setting::new(kernels, &crew);
         for cell in CELLS {
-            let job = Job::random(shape(cell), ALL, 12);
-            let mut fresh = Rig::of(&job, setting);
-            fresh.forward(&job, setting, true);
-            fresh.backward_truncated(&job, setting);
-            let want = fresh.weight_grads();
-            let mut used = Rig::of(&job, setting);
-            used.forward(&job, setting, true);
-            used.backward(&job, setting);
-            assert!(first_difference(&want, &used.weight_grads()).is_some(), "the gradients from behind do nothing");
-            used.forward(&job, setting, true);
-            used.backward_truncated(&job, setting);
-            assert_same(&want, &used.weight_grads(), format_args!("{kernels:?} {cell:?}: second pass"));
+            for (kind, job) in kinds(cell, 12) {
+                let mut fresh = Rig::of(&job, setting);
+                fresh.forward(&job, setting, true);
+                fresh.backward_truncated(&job, setting);
+                let want = fresh.weight_grads();
+                let mut used = Rig::of(&job, setting);
+                used.forward(&job, setting, true);
+                used.backward(&job, setting);
+                let changed = first_difference(&want, &used.weight_grads()).is_some();
+                assert!(changed, "the gradients from behind do nothing");
+                used.forward(&job, setting, true);
+                used.backward_truncated(&job, setting);
+                assert_same(&want, &used.weight_grads(), format_args!("{kernels:?} {cell:?} {kind}: second pass"));
+            }
         }
     }
 }
@@ -235,8 +253,7 @@ fn a_short_chunk_equals_a_short_network() {
     for kernels in tiers() {
         let setting = Setting::new(kernels, &crew);
         for cell in CELLS {
-            for symbols in [true, false] {
-                let job = Job::random(shape(cell), Features { symbols, ..ALL }, 13);
+            for (kind, job) in kinds(cell, 13) {
                 let steps = 4;
                 let part = job.part(0..steps, 0..job.shape.lanes);
                 let mut short = Rig::of(&part, setting);
@@ -252,11 +269,73 @@ fn a_short_chunk_equals_a_short_network() {
                 long.network.backward(&crew, &kernels, &long.params, &chunk);
                 assert_eq!(short.network.nats(steps), long.network.nats(steps));
                 assert_eq!(short.network.final_state(steps), long.network.final_state(steps));
-                long.grads.compute(&crew, &kernels, &long.network, &ids);
-                let what = format!("{kernels:?} {cell:?} symbols {symbols}: gradients of a short chunk");
+                long.grads.compute(&crew, &kernels, &long.params, &long.network, &ids);
+                let what = format!("{kernels:?} {cell:?} {kind}: gradients of a short chunk");
                 assert_same(&short.weight_grads(), &long.weight_grads(), what);
                 assert_eq!(short.network.initial_grad(), long.network.initial_grad());
             }
+        }
+    }
+}
+
+/// With E the unit matrix each start row is `b + 1 * W + 0 * ...`, and `dW_ih = E^T D` is D: not a bit is different
+/// from one-hot symbols.
+#[test]
+fn the_unit_matrix_as_embedding_is_one_hot() {
+    let crew = crew(2);
+    for kernels in tiers() {
+        let setting = Setting { shards: 3, ..Setting::new(kernels, &crew) };
+        for cell in CELLS {
+            let one_hot = Job::random(shape(cell), ALL, 14);
+            let v = one_hot.shape.inputs;
+            let mut embedded = one_hot.clone();
+            embedded.embedding = Embedding::Own((0..v * v).map(|i| f64::from(i % (v + 1) == 0)).collect());
+            let (want, mut found) = (run(&one_hot, setting), run(&embedded, setting));
+            let at = found.iter().position(|(name, _)| name == "embedding.weight").unwrap();
+            let (_, d_table) = found.remove(at);
+            assert_same(&want, &found, format_args!("{kernels:?} {cell:?}"));
+            // dE[s][i] is what symbol s in place of i would have done: a sum of d_W_ih of s over W_ih of i.
+            assert!(d_table.iter().filter(|&&d| d != 0.0).count() > v * v / 2);
+        }
+    }
+}
+
+/// The first 8 bytes of SHA-256 over the weights after eight steps from the start that `goldens/README.md` defines, by cell and kind of embedding: they bind
+/// machines and FMA tiers to each other. A change of them is a change of bits, which the changelog must name.
+const EMBEDDED: [(&str, bool, &str); 6] = [
+    ("rnn", false, "1c41b31b2fc65eba"),
+    ("rnn", true, "3628142c365f4aa5"),
+    ("lstm", false, "824845d22cc216ad"),
+    ("lstm", true, "4e6139baff86f328"),
+    ("gru", false, "b3df471e6cdc2c52"),
+    ("gru", true, "b977e61a71a62650"),
+];
+
+#[test]
+fn learning_with_an_embedding_has_the_committed_hash() {
+    for threads in [1, 2, 3, 7] {
+        let crew = crew(threads);
+        for kernels in fma_tiers() {
+            let hash = |cell: Cell, tied: bool| {
+                let (layers, hidden, vocab, steps, lanes, split) = (2, 70, 83, 7, 9, None);
+                let (embed, shards, dropout) = (if tied { hidden } else { 21 }, 2, 0.25);
+                let model = Model { cell, layers, hidden, vocab, embed, tied, steps, lanes, split, shards, dropout };
+                let mut learner = Learner::new(model, 0.125, &crew, &kernels);
+                let id = |n: usize| (n * n * 7 + n * 3) as u32 % 61;
+                let chunk = |s: usize, shift: usize| (0..63).map(|n| id(n + shift + 63 * s)).collect::<Vec<u32>>();
+                for s in 0..8 {
+                    learner.step((&crew, &kernels), &chunk(s, 0), &chunk(s, 1), (0.01, 1.0));
+                }
+                let mut sha256 = Sha256::new();
+                learner.weights().iter().flat_map(|(_, t)| t).for_each(|x| sha256.update(x.to_le_bytes()));
+                sha256.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect::<String>()
+            };
+            let found = EMBEDDED.map(|(name, tied, _)| {
+                let cell = CELLS.into_iter().find(|cell| cell.name() == name).unwrap();
+                (name, tied, hash(cell, tied))
+            });
+            let committed = EMBEDDED.map(|(name, tied, hash)| (name, tied, hash.to_string()));
+            assert_eq!(found, committed, "{kernels:?}, {threads} threads: {found:#?}");
         }
     }
 }

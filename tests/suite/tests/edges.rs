@@ -7,7 +7,7 @@
 #![allow(non_snake_case, reason = "fault tests carry the ids of the fault catalogue")]
 
 use gatemill_crew::Split;
-use gatemill_kernels::{Adam, Buffer, Cell};
+use gatemill_kernels::{Adam, Buffer, Cell, Gradient};
 use gatemill_oracle::compare::worst_by_rms;
 use gatemill_oracle::widen;
 use gatemill_suite::{CELLS, Features, Job, Rig, Setting, Shape, crew, reference, run, tiers};
@@ -61,16 +61,8 @@ fn fault_N04_no_state_and_no_moment_is_denormal_where_gradients_vanish() {
                 let mut moments = [0, 1].map(|_| Buffer::zeroed(grad.len()).expect("memory"));
                 let [m, v] = &mut moments;
                 for _ in 0..3 {
-                    let adam = Adam {
-                        clip: 0.03,
-                        one_minus_beta1: 0.1,
-                        beta2: 0.999,
-                        one_minus_beta2: 0.001,
-                        step_size: 0.02,
-                        inv_sqrt_bias2: 31.6,
-                        eps: 1e-8,
-                    };
-                    kernels.adam(&adam, rig.params.masters_mut(), grad, m, v);
+                    let adam = Adam::new(1, 0.002, [0.9, 0.999], 1e-8);
+                    kernels.adam(&Gradient::scaled(0.03), &adam, rig.params.masters_mut(), grad, m, v);
                     check("m", &place, m.iter());
                     check("v", &place, v.iter());
                 }

@@ -7,7 +7,8 @@ use gatemill_kernels::{Cell, Kernels};
 use gatemill_oracle::compare::worst_by_max;
 use gatemill_oracle::{Head, StackParams, widen};
 use gatemill_suite::{
-    CELLS, Features, Golden, Job, Learner, Model, OnnxCase, Setting, Shape, crew, golden_path, reference, run, tiers,
+    CELLS, Embedding, Features, Golden, Job, Learner, Model, OnnxCase, Setting, Shape, crew, golden_path, reference,
+    run, tiers,
 };
 use sha2::{Digest, Sha256};
 
@@ -24,12 +25,18 @@ fn empty(shape: Shape, symbols: bool) -> Job {
 fn job_of(cell: Cell, golden: &Golden) -> Job {
     let layers = golden.tensor("h0").shape[0];
     let hidden = golden.tensor("h0").shape[2];
-    let inputs = golden.tensor("rnn.weight_ih_l0").shape[1];
+    let width = golden.tensor("rnn.weight_ih_l0").shape[1];
     let vocab = golden.get("head.bias").map(|b| b.shape[0]);
     let symbols = golden.get("ids").is_some();
+    let inputs = vocab.filter(|_| symbols).unwrap_or(width);
     let time = if symbols { golden.tensor("ids") } else { golden.tensor("x") };
     let (steps, lanes) = (time.shape[0], time.shape[1]);
     let mut job = empty(Shape { cell, layers, inputs, hidden, steps, lanes, vocab }, symbols);
+    job.embedding = match golden.get("embedding.weight") {
+        Some(table) => Embedding::Own(table.data.clone()),
+        None if width != inputs => Embedding::Tied,
+        None => Embedding::None,
+    };
     for (name, tensor) in job.params.tensors_mut() {
         tensor.clone_from(&golden.tensor(&format!("rnn.{name}")).data);
     }
@@ -100,10 +107,11 @@ fn hold(found: &[(String, Vec<f64>)], golden: &Golden, bound: impl Fn(bool) -> f
 fn one_pass_gives_pytorchs_numbers() {
     let crew = crew(2);
     for cell in CELLS {
-        for case in ["ids_2x17", "ids_1x8", "dense_2x9"] {
+        for case in ["ids_2x17", "ids_1x8", "embed_2x13", "tied_1x7", "dense_2x9"] {
             let name = format!("{}_{case}.safetensors", cell.name());
             let golden = Golden::read(&name);
             let job = job_of(cell, &golden);
+            assert_eq!(job.table().is_some(), case.starts_with("embed") || case.starts_with("tied"));
             let mut want = golden.names("f64.");
             if job.head.is_none() {
                 want.retain(|name| *name != "objective"); // a product with gradients, held by the gradients themselves
@@ -167,7 +175,9 @@ fn two_hundred_steps_follow_pytorchs_losses() {
             let cell = CELLS.into_iter().find(|c| c.name() == one["cell"].as_str().unwrap()).unwrap();
             let (layers, hidden) = (size(&one["layers"]), size(&one["hidden"]));
             let vocab = vocab.len();
-            let model = Model { cell, layers, hidden, vocab, steps, lanes, split: None, shards: 1, dropout: 0.0 };
+            let (embed, tied) = (0, false);
+            let (split, shards, dropout) = (None, 1, 0.0);
+            let model = Model { cell, layers, hidden, vocab, embed, tied, steps, lanes, split, shards, dropout };
             let mut learner = Learner::new(model, json["start_bound"].as_f64().unwrap() as f32, &crew, &kernels);
             assert_eq!(weights_sha256(&learner), one["start_weights_sha256"].as_str().unwrap());
             let (want, norms) = (numbers(&one["f64_train_nats"]), numbers(&one["f64_grad_norm"]));

@@ -1,7 +1,7 @@
 //! Outputs, losses and every gradient in f32 against the oracle in f64, element by element (reliability.md 6.1c, T4).
 //!
-//! Jobs go through cells, layers, dense and symbol inputs, readouts, carried states, resets, dropout and gradients from
-//! behind, with pairwise different sizes and tails in each; settings through tiers, splits, threads and shards. The
+//! Jobs go through cells, layers, dense, symbol and embedded inputs, readouts, carried states, resets, dropout and
+//! gradients from behind, with pairwise different sizes and tails in each; settings through tiers, splits, threads and shards. The
 //! error of an element is `|found - expected| / max(|expected|, root mean square of its tensor)`.
 
 use gatemill_crew::{Crew, Split};
@@ -20,7 +20,7 @@ const CALIBRATED: f64 = 1.5;
 fn bound(kernels: &Kernels, job: &Job, forward: bool) -> f64 {
     let s = job.shape;
     let cell = s.stack().cell;
-    let inputs = s.inputs.max(s.hidden);
+    let inputs = job.stack().inputs.max(s.inputs).max(s.hidden);
     let base = if forward {
         f32_forward_bound(cell, s.steps, inputs)
     } else {
@@ -28,7 +28,8 @@ fn bound(kernels: &Kernels, job: &Job, forward: bool) -> f64 {
     };
     // The portable tier rounds twice where the build target has no fused multiply-add.
     let rounds = if kernels.name() == "portable" { 2.0 } else { 1.0 };
-    CALIBRATED * base * s.layers as f64 * rounds
+    let layers = s.layers + usize::from(job.table().is_some());
+    CALIBRATED * base * layers as f64 * rounds
 }
 
 /// Fewest elements of a tensor that is compared by itself.
@@ -133,6 +134,55 @@ fn every_kind_of_job(cell: Cell) {
     tally.report();
 }
 
+/// E to 130 and V to 300, below and above T * B, shards 1 to 3; all of it pairwise different.
+fn every_kind_of_embedding(cell: Cell) {
+    let crews = [crew(1), crew(2), crew(3)];
+    let mut tally = Tally::default();
+    // L, H, T, B, V, E, V of the readout.
+    let sizes = [
+        (1, 17, 5, 3, 41, 4, None),
+        (2, 37, 2, 5, 300, 21, Some(29)),
+        (3, 70, 9, 13, 11, 67, Some(130)),
+        (1, 1, 4, 9, 3, 130, Some(65)),
+        (2, 33, 7, 4, 130, 64, Some(16)),
+        (1, 150, 6, 7, 20, 97, None),
+    ];
+    for (i, (layers, hidden, steps, lanes, inputs, width, vocab)) in sizes.into_iter().enumerate() {
+        for mask in 0..4 {
+            let (j, bit) = (4 * i + mask, |b: usize| (mask >> b) & 1 == 1);
+            let features = Features { symbols: true, carried: bit(0), resets: bit(1), dropout: layers > 1 };
+            let shape = Shape { cell, layers, inputs, hidden, steps, lanes, vocab };
+            let own = Job::random(shape, features, 300 + j as u64).embedded(width, j as u64);
+            let one_vocab = Shape { vocab: Some(inputs), ..shape };
+            let tied = Job::random(one_vocab, features, 400 + j as u64).tied(j as u64);
+            for job in [own, tied] {
+                let want = reference(&job);
+                for shards in [1, 3] {
+                    for setting in settings(j, lanes, &crews) {
+                        tally.check(&job, Setting { shards, ..setting }, &want);
+                    }
+                }
+            }
+        }
+    }
+    tally.report();
+}
+
+#[test]
+fn rnn_of_every_embedding() {
+    every_kind_of_embedding(Cell::Rnn);
+}
+
+#[test]
+fn lstm_of_every_embedding() {
+    every_kind_of_embedding(Cell::Lstm);
+}
+
+#[test]
+fn gru_of_every_embedding() {
+    every_kind_of_embedding(Cell::Gru);
+}
+
 #[test]
 fn rnn_of_every_kind() {
     every_kind_of_job(Cell::Rnn);
@@ -173,7 +223,7 @@ fn long_and_deep() {
 #[test]
 fn a_flipped_sign_is_found() {
     let shape = Shape { cell: Cell::Gru, layers: 2, inputs: 5, hidden: 17, steps: 4, lanes: 3, vocab: Some(7) };
-    let job = Job::random(shape, Features { symbols: true, carried: true, ..Features::default() }, 3);
+    let job = Job::random(shape, Features { symbols: true, carried: true, ..Features::default() }, 3).embedded(6, 1);
     let kernels = tiers()[0];
     let crew = crew(1);
     let want = reference(&job);

@@ -17,7 +17,7 @@ fn id(c: char) -> u32 {
 
 fn model(cell: Cell, layers: usize) -> Model {
     let (hidden, vocab, steps, lanes) = (19, SYMBOLS.len(), STEPS, LANES);
-    Model { cell, layers, hidden, vocab, steps, lanes, split: None, shards: 1, dropout: 0.0 }
+    Model { cell, layers, hidden, vocab, embed: 0, tied: false, steps, lanes, split: None, shards: 1, dropout: 0.0 }
 }
 
 /// Inputs and targets of chunk `s`: lane b begins at letter 2 b, so that lanes differ.

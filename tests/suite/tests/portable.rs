@@ -102,12 +102,18 @@ fn the_tier_agrees_with_the_oracle() {
         for (hidden, symbols) in [(5, true), (300, false), (64, true)] {
             let shape = Shape { cell, layers: 2, inputs: 33, hidden, steps: 6, lanes: 7, vocab: Some(29) };
             let features = Features { symbols, carried: true, resets: true, dropout: true };
-            let job = Job::random(shape, features, hidden as u64);
-            for ((name, want), (_, found)) in reference(&job).iter().zip(run(&job, Setting::new(kernels, &crew))) {
-                let w = worst_by_rms(&widen(&found), want);
-                assert!(w.error < 3e-5, "{cell:?} H {hidden} {name}: {w:?}");
-                if w.error > worst.0 {
-                    worst = (w.error, format!("{cell:?} H {hidden} {name}"));
+            let mut jobs = vec![Job::random(shape, features, hidden as u64)];
+            if symbols {
+                jobs.push(Job::random(shape, features, hidden as u64).embedded(21, 1));
+                jobs.push(Job::random(Shape { vocab: Some(33), ..shape }, features, hidden as u64).tied(1));
+            }
+            for job in jobs {
+                for ((name, want), (_, found)) in reference(&job).iter().zip(run(&job, Setting::new(kernels, &crew))) {
+                    let w = worst_by_rms(&widen(&found), want);
+                    assert!(w.error < 3e-5, "{cell:?} H {hidden} {name}: {w:?}");
+                    if w.error > worst.0 {
+                        worst = (w.error, format!("{cell:?} H {hidden} {name}"));
+                    }
                 }
             }
         }

@@ -1,23 +1,31 @@
 //! The flags: names and meanings of design section 6, each optional, so that a resumed run knows which were given.
 //!
-//! Ranges are checked where a number alone shows that it cannot be; the rest is [`Config::validate`]'s.
+//! Ranges are checked where a number alone shows that it cannot be; the rest is [`gatemill_train::Config::validate`]'s.
 
-use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, RangedI64ValueParser, TypedValueParser};
 use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 
+mod corpus;
 mod eval;
+mod machine;
+mod runs;
 mod sample;
+mod shell;
 mod train;
 
+pub(crate) use corpus::{BuiltinText, CorpusArgs};
 pub(crate) use eval::EvalArgs;
+pub(crate) use machine::MachineArgs;
+pub(crate) use runs::{RunsArgs, Sort};
 pub(crate) use sample::SampleArgs;
+pub(crate) use shell::{CompletionsArgs, ManArgs};
 pub(crate) use train::TrainArgs;
 
 /// Sizes beyond this are typing errors: the product of two of them still fits every count.
-const LARGEST_SIZE: u64 = 1 << 20;
+const LARGEST_SIZE: i64 = 1 << 20;
 /// The largest whole number that config.toml can hold.
-const LARGEST_WHOLE: u64 = i64::MAX as u64;
+const LARGEST_WHOLE: i64 = i64::MAX;
 
 /// Train character models (RNN, LSTM, GRU) on the CPU, write with them, score text with them.
 ///
@@ -31,7 +39,9 @@ Examples:
   gatemill                                         the demonstration
   gatemill train book.txt                          learn from a text
   gatemill sample runs/book-lstm-2x256-1           write
-  gatemill eval runs/book-lstm-2x256-1 other.txt   score another text")]
+  gatemill eval runs/book-lstm-2x256-1 other.txt   score another text
+  gatemill runs                                    look at what was trained
+  gatemill corpus book.txt                         look at a text first")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -55,26 +65,86 @@ Ctrl-C finishes the step, saves a checkpoint and leaves; a second Ctrl-C leaves 
 Examples:
   gatemill sample runs/book-lstm-2x256-1 --prime \"Once upon\" --length 300
   gatemill sample runs/book-lstm-2x256-1 --temperature 0.5 --seed 7
-  gatemill sample runs/book-lstm-2x256-1/best.safetensors --greedy")]
+  gatemill sample runs/book-lstm-2x256-1/best.safetensors --greedy
+  gatemill sample runs/book-lstm-2x256-1 --top-k 40 --top-p 0.9 --repetition-penalty 1.1
+  gatemill sample runs/book-lstm-2x256-1 --samples 5 --json
+  echo \"Once upon\" | gatemill sample runs/book-lstm-2x256-1 --prime-file -
+  gatemill sample runs/book-lstm-2x256-1 --length 60 --state-out here.safetensors
+  gatemill sample runs/book-lstm-2x256-1 --length 40 --state-in here.safetensors
+
+A character is chosen in this order: --repetition-penalty, --temperature, --top-k, --top-p,
+--min-p; each sees what the one before has left. Ctrl-C ends the text and saves --state-out.")]
     Sample(SampleArgs),
     /// Score a text with a trained model: nats and bits per character, perplexity
     #[command(after_help = "\
 Examples:
   gatemill eval runs/book-lstm-2x256-1 other.txt   another text, read in one go from its start
-  gatemill eval runs/book-lstm-2x256-1 --split val the part of its own text that training did not see")]
+  gatemill eval runs/book-lstm-2x256-1 --split val the part of its own text that training did not see
+  gatemill eval runs/book-lstm-2x256-1 --split test what --test-frac kept aside")]
     Eval(EvalArgs),
+    /// Look at what was trained: all runs, one with its losses and samples, or several compared
+    #[command(after_help = "\
+Examples:
+  gatemill runs                                    a table of the runs in the folder runs
+  gatemill runs runs/book-lstm-2x256-1             its losses, checkpoints, and what it wrote
+  gatemill runs runs/book-lstm-2x256-1 --samples   only what it wrote
+  gatemill runs runs/book-lstm-2x256-1 runs/book-gru-2x256-1
+                                                   what sets them apart, and their losses side by side
+  gatemill runs --sort val --json                  one JSON object per run on stdout, the best first
+
+Nothing is written and no run is disturbed. A run counts as running while the process that took its folder lives.")]
+    Runs(RunsArgs),
+    /// Look at a text before learning from it: encoding, symbols, what guessing costs; or write the built-in text
+    #[command(after_help = "\
+Examples:
+  gatemill corpus book.txt                         its encoding, its symbols, what a model must beat
+  gatemill corpus src --vocab bytes --json         a folder as bytes, one JSON object on stdout
+  gatemill corpus --builtin --bytes 10MB > text    the built-in text
+  gatemill corpus --builtin --bytes 1MB --labels   a line for each character and what surrounds it
+
+A file that is not UTF-8 is surveyed to its end: faults are counted, and their first places told.")]
+    Corpus(CorpusArgs),
+    /// Show what this machine is to Gatemill: kernels, threads, caches, and its measured peaks
+    #[command(after_help = "\
+Examples:
+  gatemill machine                                 in words, with measurements (two or three seconds)
+  gatemill machine --no-measure                    without them
+  gatemill machine --json                          one JSON object on stdout
+
+The environment variable GATEMILL_ISA=avx512, avx2 or portable forces a tier of kernels, here and in every command.")]
+    Machine(MachineArgs),
+    /// Write what a shell needs to complete commands and flags
+    #[command(after_help = "\
+Examples:
+  gatemill completions bash                        for ~/.local/share/bash-completion/completions/
+  gatemill completions zsh                         into a folder of $fpath, as _gatemill
+  gatemill completions fish                        into ~/.config/fish/completions/gatemill.fish
+  gatemill completions elvish                      to be appended to ~/.config/elvish/rc.elv
+  gatemill completions powershell                  to be appended to the file that $PROFILE names")]
+    Completions(CompletionsArgs),
+    /// Write the manual: one page with all commands, or a page for each
+    #[command(after_help = "\
+Examples:
+  gatemill man                                     one page, gatemill.1, to stdout: gatemill man | man -l -
+  gatemill man --out man1                          gatemill.1, gatemill-train.1, ... into the folder man1")]
+    Man(ManArgs),
 }
 
-fn size() -> RangedU64ValueParser<usize> {
-    RangedU64ValueParser::new().range(1..=LARGEST_SIZE)
+fn size() -> RangedI64ValueParser<usize> {
+    between(1, LARGEST_SIZE)
 }
 
-fn whole() -> RangedU64ValueParser<u64> {
-    RangedU64ValueParser::new().range(1..=LARGEST_WHOLE)
+fn whole() -> RangedI64ValueParser<u64> {
+    between(1, LARGEST_WHOLE)
 }
 
-fn whole_or_zero() -> RangedU64ValueParser<u64> {
-    RangedU64ValueParser::new().range(0..=LARGEST_WHOLE)
+fn whole_or_zero() -> RangedI64ValueParser<u64> {
+    between(0, LARGEST_WHOLE)
+}
+
+/// Whole numbers from .. to; signed, so that -1 is answered with the range and not as no number.
+fn between<T: TryFrom<i64> + Clone + Send + Sync>(least: i64, most: i64) -> RangedI64ValueParser<T> {
+    RangedI64ValueParser::new().range(least..=most)
 }
 
 /// A choice by the names that the configuration's files use.

@@ -5,18 +5,18 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueParser};
 use gatemill_corpus::Io;
 use gatemill_train::checkpoint::Keep;
 use gatemill_train::run::Settings;
 use gatemill_train::{CellKind, Config, InitKind, OptimizerKind, ScheduleKind, VocabChoice};
 
-use super::{named, size, whole, whole_or_zero};
+use super::{between, named, size, whole, whole_or_zero};
 
 /// Larger than any machine of today.
-const LARGEST_THREADS: u64 = 4096;
+const LARGEST_THREADS: i64 = 4096;
 /// Deep enough for anything that learns.
-const LARGEST_DEPTH: u64 = 1024;
+const LARGEST_DEPTH: i64 = 1024;
 
 const TEXT: &str = "Text";
 const MODEL: &str = "Model";
@@ -60,13 +60,13 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "CELL", value_parser = named::<CellKind>(&["rnn", "lstm", "gru"]), help_heading = MODEL)]
     pub(crate) cell: Option<CellKind>,
     /// Recurrent layers on top of each other [default: 2]
-    #[arg(long, value_name = "L", value_parser = RangedU64ValueParser::<usize>::new().range(1..=LARGEST_DEPTH), help_heading = MODEL)]
+    #[arg(long, value_name = "L", value_parser = between::<usize>(1, LARGEST_DEPTH), help_heading = MODEL)]
     pub(crate) layers: Option<usize>,
     /// Hidden units of each layer [default: 256]
     #[arg(long, value_name = "H", value_parser = size(), help_heading = MODEL)]
     pub(crate) hidden: Option<usize>,
     /// Numbers that stand for a symbol and are learned; 0: one unit per symbol [default: 0]
-    #[arg(long, value_name = "E", value_parser = RangedU64ValueParser::<usize>::new().range(0..=super::LARGEST_SIZE), help_heading = MODEL)]
+    #[arg(long, value_name = "E", value_parser = between::<usize>(0, super::LARGEST_SIZE), help_heading = MODEL)]
     pub(crate) embed: Option<usize>,
     /// Use one matrix for the embedding and the readout; --embed must equal --hidden
     #[arg(long, help_heading = MODEL)]
@@ -199,7 +199,7 @@ pub(crate) struct TrainArgs {
     #[arg(long, help_heading = PLACE)]
     pub(crate) strict_corpus: bool,
     /// Worker threads; the result does not depend on them [default: all that help]
-    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..=LARGEST_THREADS), help_heading = PLACE)]
+    #[arg(long, value_name = "N", value_parser = between::<usize>(1, LARGEST_THREADS), help_heading = PLACE)]
     pub(crate) threads: Option<usize>,
     /// Parts of the batch whose gradients are summed apart; part of what the result depends on [default: 1]
     #[arg(long, value_name = "S", value_parser = size(), help_heading = PLACE)]

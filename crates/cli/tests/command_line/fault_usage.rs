@@ -120,7 +120,7 @@ fn fault_U01_unknown_and_impossible_flags_are_refused_and_nothing_is_written() {
         ("train --top-k 4", "--top-k"),
         ("sample", "<MODEL>"),
         ("eval run", "<FILE>"),
-        ("eval run --split test", "test"),
+        ("eval run --split train", "train"),
     ] {
         let ended = place.run(line);
         assert_eq!(ended.code, Some(2), "{line}: {}", ended.err);

@@ -107,6 +107,8 @@ fn fault_U02_a_second_interrupt_leaves_at_once() {
     let flags = "--vocab bytes --layers 1 --hidden 32 --batch 4 --seq 10 --val-frac 0.99 --eval-tokens 200000000";
     let mut started = place.spawn(&format!("train text.txt --json --out run --eval-every 1 --steps 5 {flags}"));
     started.wait_for("step", 1);
+    // Between the step and its evaluation it would leave at the first signal.
+    sleep(Duration::from_millis(500));
     started.signal("INT");
     sleep(Duration::from_millis(300));
     assert!(started.child.try_wait().expect("asked").is_none(), "it finishes what it does");

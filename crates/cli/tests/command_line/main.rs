@@ -8,9 +8,15 @@
 mod place; // a folder to run in, and what came of it
 
 mod bits; // the same weights on every way
+mod corpus; // look at a text, write the built-in one
 mod ends; // steps, minutes, patience
 mod flags; // every flag of `train`
+mod intake; // folders, compressed text, standard input
 mod kill; // signals, sudden ends
+mod machine; // what runs here; completions, manual
+mod presets; // other tools' settings and flags, pages
+mod runs; // look at what was trained
+mod sample; // every flag of `sample`
 mod session; // train, sample, evaluate
 
 mod fault_checkpoint; // K rows

@@ -93,6 +93,24 @@ fn eval_of_the_split_is_the_runs_val_nats_bit_for_bit() {
 }
 
 #[test]
+fn eval_scores_the_part_that_training_never_reads() {
+    let place = with_text();
+    let whole = fs::read(place.path("text.txt")).expect("read");
+    place.train("run", &format!("{SMALL} --test-frac 0.1")).succeeds();
+    let test = place.run("eval run --split test --batch 1 --json").succeeds().objects();
+    // The last tenth as a file of its own is read as one lane, too.
+    place.write("tail.txt", &whole[(whole.len() as f64 * (1.0 - 0.1)) as usize..]);
+    assert_eq!(place.run("eval run tail.txt --json").succeeds().objects(), test);
+    let val = place.run("eval run --split val --batch 1 --json").succeeds().objects();
+    assert_ne!(val, test);
+
+    place.train("without", SMALL).succeeds();
+    place.run("eval without --split test").fails(2, &["kept no test part", "--test-frac 0"]);
+    place.train("blind", "--layers 1 --hidden 9 --batch 6 --seq 5 --val-frac 0 --epochs 1").succeeds();
+    place.run("eval blind --split val").fails(2, &["kept no validation part", "--val-frac 0"]);
+}
+
+#[test]
 fn eval_scores_a_file_and_counts_what_it_never_saw() {
     let place = with_text();
     place.train("run", SMALL).succeeds();

@@ -28,6 +28,8 @@ mod random;
 
 mod write;
 
+mod stream;
+
 mod read;
 
 // What the grammar is worth.
@@ -42,6 +44,7 @@ mod tests;
 
 pub use rate::{EntropyRate, entropy_rate};
 pub use read::{ReadError, Reading, read};
+pub use stream::stream;
 
 use node::Node::{self, All, Bind, In, One, Rule, Text};
 use write::{Episode, Keep};
@@ -121,7 +124,7 @@ pub struct Builtin {
 impl Builtin {
     /// The text of `seed` from its start.
     pub fn new(seed: u64) -> Self {
-        Self::keeping(seed, Keep::default())
+        Self::keeping(seed, Keep { bits: true, ..Keep::default() })
     }
 
     fn keeping(seed: u64, keep: Keep) -> Self {
@@ -206,6 +209,6 @@ pub fn text(bytes: usize, seed: u64) -> Vec<u8> {
 /// Shapes: both `[bytes]`.
 pub fn text_with_labels(bytes: usize, seed: u64) -> (Vec<u8>, Vec<Labels>) {
     let (mut out, mut labels) = (Vec::with_capacity(bytes), Vec::with_capacity(bytes));
-    Builtin::keeping(seed, Keep { labels: true, choices: false }).fill_with_labels(bytes, &mut out, &mut labels);
+    Builtin::keeping(seed, Keep { labels: true, ..Keep::default() }).fill_with_labels(bytes, &mut out, &mut labels);
     (out, labels)
 }

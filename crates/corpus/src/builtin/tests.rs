@@ -96,7 +96,7 @@ fn reading_finds_the_very_choices_that_were_made() {
         let (mut all, mut made) = (Vec::new(), Vec::new());
         let mut episode = Episode::default();
         for number in 0..500 {
-            write(seed, number, Keep { labels: false, choices: true }, &mut episode);
+            write(seed, number, Keep { choices: true, ..Keep::default() }, &mut episode);
             all.extend_from_slice(&episode.text);
             made.push((episode.text.len(), episode.choices.clone()));
         }

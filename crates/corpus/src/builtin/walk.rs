@@ -64,8 +64,40 @@ impl Options<'_> {
 
     /// The sum of the weights.
     pub(super) fn total(&self) -> u32 {
-        (0..self.len()).fold(0, |sum, index| sum.saturating_add(self.weight(index)))
+        // The lists without a look at what kind each option is of: much of the time of writing goes here.
+        match *self {
+            Options::Alternatives(list) => sum(list),
+            Options::Words(list) => sum(list),
+            Options::Slots { slots, .. } => sum(slots),
+            _ => (0..self.len()).fold(0, |sum, index| sum.saturating_add(self.weight(index))),
+        }
     }
+
+    /// The option that `left`, a number below the total, falls on, where each takes as many as its weight, and its weight.
+    pub(super) fn at(&self, left: u32) -> (usize, u32) {
+        match *self {
+            Options::Alternatives(list) => find(list.iter().map(|option| option.0), left),
+            Options::Words(list) => find(list.iter().map(|option| option.0), left),
+            Options::Slots { slots, .. } => find(slots.iter().map(|option| option.0), left),
+            _ => find((0..self.len()).map(|index| self.weight(index)), left),
+        }
+    }
+}
+
+fn sum<T>(list: &[(u32, T)]) -> u32 {
+    list.iter().fold(0, |sum, option| sum.saturating_add(option.0))
+}
+
+fn find(weights: impl Iterator<Item = u32>, mut left: u32) -> (usize, u32) {
+    let mut end = 0;
+    for (index, weight) in weights.enumerate() {
+        if left < weight {
+            return (index, weight);
+        }
+        left = left.saturating_sub(weight);
+        end = index.saturating_add(1);
+    }
+    (end, 0)
 }
 
 /// One episode's walk: the words that its slots are bound to, as indices into their lists.

@@ -15,7 +15,7 @@ pub(super) struct Episode {
     pub(super) labels: Vec<Labels>,
     /// All choices in order, if they were asked for.
     pub(super) choices: Vec<Choice>,
-    /// The sum of -log2 p of its choices.
+    /// The sum of -log2 p of its choices, if it was asked for.
     pub(super) bits: f64,
 }
 
@@ -24,6 +24,7 @@ pub(super) struct Episode {
 pub(super) struct Keep {
     pub(super) labels: bool,
     pub(super) choices: bool,
+    pub(super) bits: bool,
 }
 
 /// Writes episode number `number` of the text of `seed` over what stood in `episode`.
@@ -48,15 +49,11 @@ impl Hand for Writer<'_> {
 
     fn choose(&mut self, options: Options<'_>, _: Context) -> Result<usize, Infallible> {
         let total = options.total();
-        let mut left = self.draws.below(total);
-        let mut index = 0_usize;
-        // Ends within the options, since the draw is below the sum of their weights.
-        while left >= options.weight(index) && index < options.len() {
-            left = left.saturating_sub(options.weight(index));
-            index = index.saturating_add(1);
+        let (index, weight) = options.at(self.draws.below(total));
+        let choice = Choice { index, weight, total };
+        if self.keep.bits {
+            self.episode.bits += choice.bits();
         }
-        let choice = Choice { index, weight: options.weight(index), total };
-        self.episode.bits += choice.bits();
         if self.keep.choices {
             self.episode.choices.push(choice);
         }

@@ -99,7 +99,12 @@ impl Vector for Avx2 {
 
 /// Whether the CPU has this tier's bundle and the system saves its registers.
 pub(crate) fn detected() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+    features().iter().all(|&(_, has)| has)
+}
+
+/// The bundle: each of its parts, and whether it is there.
+pub(crate) fn features() -> [(&'static str, bool); 2] {
+    [("AVX2", is_x86_feature_detected!("avx2")), ("FMA", is_x86_feature_detected!("fma"))]
 }
 
 /// The tier's token; reached only through detection.
@@ -213,6 +218,8 @@ impl Tier for Tiles {
     type V = Avx2;
     const ROWS: [usize; 4] = [6, 5, 4, 3];
     const TOKEN_ROWS: [usize; 4] = [6, 5, 4, 3];
+    // 12 of 16 ymm.
+    const CHAINS: usize = 6;
 
     #[inline(always)]
     unsafe fn rows(n: usize, m: usize, rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {

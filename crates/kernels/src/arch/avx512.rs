@@ -93,11 +93,20 @@ impl Vector for Avx512 {
 
 /// Whether the CPU has this tier's bundle and the system saves its registers.
 pub(crate) fn detected() -> bool {
-    is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl")
-        && super::avx2::detected()
+    features().iter().all(|&(_, has)| has)
+}
+
+/// The bundle: each of its parts, and whether it is there.
+pub(crate) fn features() -> [(&'static str, bool); 6] {
+    let [avx2, fma] = super::avx2::features();
+    [
+        ("AVX-512 F", is_x86_feature_detected!("avx512f")),
+        ("AVX-512 DQ", is_x86_feature_detected!("avx512dq")),
+        ("AVX-512 BW", is_x86_feature_detected!("avx512bw")),
+        ("AVX-512 VL", is_x86_feature_detected!("avx512vl")),
+        avx2,
+        fma,
+    ]
 }
 
 /// The tier's token; reached only through detection.
@@ -284,6 +293,8 @@ impl Tier for Tiles {
     type V = Avx512;
     const ROWS: [usize; 4] = [8, 8, 8, 7];
     const TOKEN_ROWS: [usize; 4] = [8, 8, 8, 7];
+    // 12 of 32 zmm: two ports with a latency of four or five are full with ten.
+    const CHAINS: usize = 12;
 
     #[inline(always)]
     unsafe fn rows(n: usize, m: usize, rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {

@@ -27,34 +27,42 @@ pub(crate) struct InputGrad<'a> {
     pub(crate) d_x_panels: Range<usize>,
 }
 
-/// A product of the gate gradients of m lanes with a transposed panel: k over all packed columns, ascending.
+/// Columns of panelled rows that a product runs over: of each panel those from vector `slot` on.
+#[derive(Clone, Copy)]
+pub(crate) struct Run {
+    /// The panels that are multiplied; those of the rows may have a vector more.
+    pub(crate) packed: Panels,
+    pub(crate) slot: usize,
+    /// Columns in all.
+    pub(crate) k: usize,
+}
+
+/// A product of m rows of `a`, from `row` on, with a panel `b [k][n*16]`: k over the panels of a, ascending.
 ///
 /// # Safety
-/// - as [`super::gates::forward`]; `b` is the panel's first row; `init` is set.
+/// - as [`super::gates::forward`]; `a` is panelled and has these rows and columns; `init` is set.
 #[inline(always)]
-unsafe fn product<T: Tier>(
-    g: &InputGrad<'_>,
-    slot: usize,
+pub(crate) unsafe fn product<T: Tier>(
+    a: &At,
+    Run { packed, slot, k }: Run,
     n: usize,
-    (token, m): (usize, usize),
+    (row, m): (usize, usize),
     b: *const f32,
     call: &mut RowsCall,
 ) {
-    let packed = g.layout.shape.panels();
-    let slots: Panels = g.layout.shape.slots();
-    let whole = packed.vectors() / packed.per_panel();
-    let rest = packed.vectors() % packed.per_panel();
-    // SAFETY: the caller's; the last panel of an RNN may be narrower and is a run of its own.
+    let panel = packed.per_panel() * LANES;
+    let (whole, rest) = (k / panel, k % panel);
+    // SAFETY: the caller's; a last panel that is narrower, or read in part, is a run of its own.
     unsafe {
         let rows_at = |p: usize| {
             let mut rows = [std::ptr::null::<f32>(); MAX_ROWS];
-            for (i, row) in rows.iter_mut().enumerate().take(m) {
-                *row = g.gates.panel(p, token + i).add(slot * LANES);
+            for (i, at) in rows.iter_mut().enumerate().take(m) {
+                *at = a.panel(p, row + i).add(slot * LANES);
             }
             rows
         };
-        call.run_bytes = 4 * LANES * packed.per_panel();
-        call.jump_bytes = 4 * g.gates.panel_stride() - call.run_bytes;
+        call.run_bytes = 4 * panel;
+        call.jump_bytes = 4 * a.panel_stride() - call.run_bytes;
         call.runs = whole;
         if whole > 0 {
             T::rows(n, m, &rows_at(0), b, call);
@@ -63,11 +71,10 @@ unsafe fn product<T: Tier>(
             }
         }
         if rest > 0 {
-            debug_assert_eq!(packed, slots);
             call.runs = 1;
-            call.run_bytes = 4 * LANES * rest;
+            call.run_bytes = 4 * rest;
             call.jump_bytes = 0;
-            T::rows(n, m, &rows_at(whole), b.add(whole * packed.per_panel() * LANES * n * LANES), call);
+            T::rows(n, m, &rows_at(whole), b.add(whole * panel * n * LANES), call);
         }
     }
 }
@@ -78,6 +85,7 @@ unsafe fn product<T: Tier>(
 pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let shape = &g.layout.shape;
     let k = shape.panels().vectors() * LANES;
+    let run = |slot: usize| Run { packed: shape.panels(), slot, k };
     let zeros = [0.0f32; 4 * LANES];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
@@ -98,7 +106,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
                     }
                 }
                 let slot = usize::from(shape.cell == Cell::Gru);
-                product::<T>(g, slot, n, (token, m), t_hh.add(d_h.offset(q, k)), &mut call);
+                product::<T>(&g.gates, run(slot), n, (token, m), t_hh.add(d_h.offset(q, k)), &mut call);
                 for i in 0..m {
                     let carried = g.tokens.prev_rows()[token + i] != 0;
                     for j in 0..n {
@@ -121,7 +129,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
             // SAFETY: as above.
             unsafe {
                 let mut call = call();
-                product::<T>(g, 0, n, (token, m), t_ih.add(d_x.offset(q, k)), &mut call);
+                product::<T>(&g.gates, run(0), n, (token, m), t_ih.add(d_x.offset(q, k)), &mut call);
                 for i in 0..m {
                     for j in 0..n {
                         let vector = d_x.first(q) + j;

@@ -10,8 +10,12 @@ pub(crate) mod input_grad; // [dx_t | dh_{t-1}]
 
 pub(crate) mod weight_grad; // one tile over all tokens; symbol rows; biases
 
+pub(crate) mod embedding; // the gradient of an embedding, from symbol rows
+
 pub(crate) mod sum; // fixed-order sums: norms, shards
 
-pub(crate) mod update; // Adam, SGD
+pub(crate) mod update; // the optimisers
 
 pub(crate) mod derive; // start rows, transposed weights
+
+pub(crate) mod peak; // what the machine gives at most

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A tile of dW has one owner and takes its tokens in order, so nothing is added up over threads. With shards, a call
-//! covers the lanes of one shard. Symbol rows and biases are sums of d rows in the same order.
+//! covers the lanes of one shard. Symbol rows and biases are sums of d rows in the same order. Below an embedding W_ih
+//! takes the symbols in place of the tokens: `dW_ih = sum over s of E[s]^T D[s]`, D the symbol rows (`op/embedding.rs`).
 
 use crate::pack::LANES;
 use crate::tile::{Tier, TokensCall, tiles};
@@ -82,6 +83,44 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32]) {
             }
         }
     });
+}
+
+/// The rows of a block, one after the other.
+static IN_ORDER: [u32; BLOCK] = {
+    let mut rows = [0; BLOCK];
+    let mut i = 0;
+    while i < BLOCK {
+        rows[i] = i as u32;
+        i += 1;
+    }
+    rows
+};
+
+/// `out [rows][n*16]` becomes the sum over `symbols` rows of a and d, ascending: the gradient of W_ih below an embedding.
+///
+/// # Safety
+/// - the tier is available; a and d have these rows, and a the columns of `out`'s rows; `out` holds whole rows.
+#[inline(always)]
+pub(crate) unsafe fn embedded_weight_grad<T: Tier>(a: Columns, d: Columns, symbols: usize, out: &mut [f32]) {
+    let rows = out.len() / (d.n * LANES);
+    out.fill(0.0);
+    for symbol in (0..symbols).step_by(BLOCK) {
+        for (first, m) in tiles(rows, T::TOKEN_ROWS[d.n - 1]) {
+            // SAFETY: rows and columns are in range by the caller's promise.
+            unsafe {
+                let call = TokensCall {
+                    index: IN_ORDER.as_ptr(),
+                    a: a.base.byte_add(symbol * a.stride).add(first),
+                    a_stride: a.stride,
+                    b: d.base.byte_add(symbol * d.stride),
+                    b_stride: d.stride,
+                    tokens: BLOCK.min(symbols - symbol),
+                    c: out.as_mut_ptr().add(first * d.n * LANES),
+                };
+                T::tokens(d.n, m, &call);
+            }
+        }
+    }
 }
 
 /// `out [V][n*16]` becomes the sum of the d rows of each symbol's tokens.

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 pub mod form;
 mod form_error;
 mod header;
+pub(crate) mod holder;
 mod keep;
 mod lock;
 mod read;
@@ -127,7 +128,7 @@ fn step_of(name: &str) -> Option<u64> {
 
 /// A sorted list of the steps that have a file in the checkpoints folder, oldest first. Order is by number, not by
 /// name or clock.
-fn steps_in(names: &[std::ffi::OsString]) -> Vec<u64> {
+pub(crate) fn steps_in(names: &[std::ffi::OsString]) -> Vec<u64> {
     let mut steps: Vec<u64> = names.iter().filter_map(|name| step_of(name.to_str()?)).collect();
     steps.sort_unstable();
     steps

@@ -100,10 +100,10 @@ impl Run {
 
     fn sample(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
         let options = SampleOptions {
-            prime: Vec::new(),
             length: SAMPLE_LENGTH,
             temperature: SAMPLE_TEMPERATURE,
             seed: self.config.seed,
+            ..SampleOptions::default()
         };
         let text = self.trainer.sample(&options)?;
         let sample = events::Sample {

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Keep;
 
+/// Files that are all named; of more, the first and the last.
+const NAMED: usize = 4;
+
 /// What is read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
@@ -26,7 +29,11 @@ impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Source::Builtin { bytes, seed } => write!(f, "the built-in text, {bytes} bytes, seed {seed}"),
-            Source::Files { paths } => f.write_str(&paths.join(", ")),
+            Source::Files { paths } if paths.len() <= NAMED => f.write_str(&paths.join(", ")),
+            Source::Files { paths } => {
+                let (first, last) = (paths.first().map_or("", String::as_str), paths.last().map_or("", String::as_str));
+                write!(f, "{} files, {first} to {last}", paths.len())
+            }
         }
     }
 }
