@@ -52,6 +52,7 @@ pub struct Page {
     save_every: Option<u64>,
     sample_every: Option<u64>,
     keep: Option<Keep>,
+    strict_corpus: Option<bool>,
 }
 
 /// A place on a page; both count from 1, columns in characters.
@@ -258,6 +259,7 @@ impl Page {
             "eval-every" => self.eval_every = value.as_u64(),
             "save-every" => self.save_every = value.as_u64(),
             "sample-every" => self.sample_every = value.as_u64(),
+            "strict-corpus" => self.strict_corpus = value.as_bool(),
             "keep" => self.keep = value.as_str().and_then(|text| text.parse().ok()),
             _ => drop(self.fields.insert(key.to_owned(), value)),
         }
@@ -300,6 +302,7 @@ impl Page {
         settings.save_every = self.save_every.or(settings.save_every);
         settings.sample_every = self.sample_every.or(settings.sample_every);
         settings.keep = self.keep.unwrap_or(settings.keep);
+        settings.strict_corpus = self.strict_corpus.unwrap_or(settings.strict_corpus);
     }
 }
 

@@ -67,6 +67,7 @@ pub(super) const KEYS: &[(&str, Takes)] = &[
     ("seq", SIZE),
     ("shards", SIZE),
     ("steps", COUNT),
+    ("strict-corpus", Takes::Switch),
     ("test-frac", Takes::Number),
     ("tied", Takes::Switch),
     ("val-frac", Takes::Number),
@@ -123,7 +124,6 @@ pub(super) const ELSEWHERE: &[(&str, &str)] = &[
     ("out", "it belongs to one run: give --out on the command line"),
     ("override", "it belongs to one command: give --override on the command line"),
     ("resume", "it belongs to one command: give --resume on the command line"),
-    ("strict-corpus", "it belongs to one command: give --strict-corpus on the command line"),
     ("strict-resume", "it belongs to one command: give --strict-resume on the command line"),
     ("threads", "it belongs to this machine: give --threads on the command line"),
 ];
