@@ -14,10 +14,13 @@
 //! After each copy the note is read, and a copy with zeros of ours is refused. The note is made before the zero page is,
 //! so a thread that reads zeros sees it, whichever thread faulted. A map with a note stays refused.
 //!
+//! Pages that have been read count as memory of the process until they are given back, though they are the system's cache. So
+//! every 32 MiB or so all of them are: what is resident does not grow with the file, whose pages stay in the cache.
+//!
 //! Promises: never undefined behaviour, never death by SIGBUS, whatever happens to the file; the handler is
 //! async-signal-safe: it takes no lock, allocates nothing and keeps errno. This is the only file of the crate with `unsafe`.
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{MmapOptions, MmapRaw, UncheckedAdvice};
 use std::fs::File;
 use std::io;
 use std::sync::OnceLock;
@@ -26,11 +29,18 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize,
 /// Maps that can live at once; 1024 is also the usual limit of open files. Beyond it, files are read instead.
 const SLOTS: usize = 1024;
 
+/// Bytes that may be resident before all pages of a map are given back.
+const RESIDENT_BYTES: usize = 32 << 20;
+/// Bytes that a read of one makes resident: Linux maps what it has around a page that is missed.
+const AROUND_BYTES: usize = 1 << 16;
+
 /// A read-only map of a whole file.
 #[derive(Debug)]
 pub(crate) struct Map {
     raw: MmapRaw,
     slot: &'static Slot,
+    /// Bytes made resident since pages were given back last, at most.
+    resident: AtomicUsize,
 }
 
 /// A page of the map did not come; the first byte of the file that was missed.
@@ -46,7 +56,11 @@ impl Map {
         let size = usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
         let raw = MmapOptions::new().len(size).map_raw_read_only(file)?;
         let start = raw.as_ptr().addr();
-        Ok(Slot::register(start, start.saturating_add(raw.len())).map(|slot| Self { raw, slot }))
+        Ok(Slot::register(start, start.saturating_add(raw.len())).map(|slot| Self {
+            raw,
+            slot,
+            resident: AtomicUsize::new(0),
+        }))
     }
     /// Copies bytes from `offset` on. Errors: a fault of this map, now or earlier; `out` then holds nothing of use.
     pub(crate) fn copy(&self, offset: usize, out: &mut [u8]) -> Result<(), Fault> {
@@ -57,7 +71,20 @@ impl Map {
         unsafe { copy_relaxed(self.raw.as_mut_ptr().add(offset), out) };
         // The loads above come before the look at the note.
         fence(Ordering::Acquire);
+        self.give_back(out.len());
         self.slot.fault()
+    }
+    /// Gives the pages back once enough have been read; `len` bytes were just now.
+    fn give_back(&self, len: usize) {
+        let more = len.max(AROUND_BYTES);
+        if self.resident.fetch_add(more, Ordering::Relaxed).saturating_add(more) < RESIDENT_BYTES {
+            return;
+        }
+        self.resident.store(0, Ordering::Relaxed);
+        // SAFETY: the map is shared and read-only, so a page that is given back is read from the file again when it is
+        // next touched, and a zero page that the handler put is zeros again; nothing in this process ever wrote there.
+        // A failure costs memory, no more.
+        let _ = unsafe { self.raw.unchecked_advise(UncheckedAdvice::DontNeed) };
     }
 }
 
@@ -336,6 +363,27 @@ mod tests {
                 }
             });
         }
+    }
+
+    #[test]
+    fn what_is_resident_does_not_grow_with_the_file() {
+        let resident = || {
+            let status = std::fs::read_to_string("/proc/self/status").unwrap();
+            let line = status.lines().find_map(|line| line.strip_prefix("RssFile:")).unwrap();
+            line.trim().strip_suffix(" kB").unwrap().parse::<usize>().unwrap() << 10
+        };
+        const BYTES: usize = 256 << 20;
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(BYTES as u64).unwrap();
+        let map = Map::new(&file, BYTES as u64).unwrap().unwrap();
+        let (before, mut most) = (resident(), 0);
+        let mut block = vec![1; 1 << 20];
+        for at in (0..BYTES).step_by(block.len()) {
+            map.copy(at, &mut block).unwrap();
+            most = most.max(resident());
+        }
+        assert!(block.iter().all(|&b| b == 0));
+        assert!(most > before && most < before + BYTES / 2, "{before} bytes before, {most} at the most");
     }
 
     #[test]
