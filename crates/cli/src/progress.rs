@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use gatemill_train::CellKind;
 use gatemill_train::events::{Event, Start, Step};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The bar is redrawn at most this often.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -221,15 +221,7 @@ fn plural(count: u64, noun: &str) -> String {
 
 /// A count with commas.
 pub(crate) fn grouped(count: u64) -> String {
-    let digits = count.to_string();
-    let mut text = String::new();
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && digits.len().saturating_sub(i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    HumanCount(count).to_string()
 }
 
 #[cfg(test)]

@@ -38,10 +38,12 @@ pub(crate) fn run(args: &TrainArgs) -> Result<u8, Failure> {
     match &outcome {
         Outcome::Done(done) => {
             let (me, folder) = (me(), quoted(&run.path().display().to_string()));
-            listener.progress.line(&format!(
-                "{}\nwrite    {me} sample {folder}\nscore    {me} eval {folder} --split val",
-                summary(done)
-            ));
+            let mut next = format!("{}\nwrite    {me} sample {folder}", summary(done));
+            if done.val_nats.is_some() {
+                next.push_str(&format!("\nscore    {me} eval {folder} --split val"));
+            }
+            next.push_str(&format!("\nlook     {me} runs {folder}"));
+            listener.progress.line(&next);
             Ok(exit::OK)
         }
         Outcome::Stopped(stop) => Ok(listener.stopped(&run, *stop)),

@@ -5,20 +5,9 @@ mod place;
 
 use gatemill_kernels::{Cell, Embedding, Input, Isa, Kernels, LANES, LayerShape, Layout};
 use gatemill_oracle::SplitMix64;
-use place::Guarded;
+use place::{Guarded, reals, tiers};
 
 const CANARY: f32 = 4321.0;
-
-fn tiers() -> Vec<Kernels> {
-    match std::env::var_os("GATEMILL_ISA") {
-        None => Kernels::available().collect(),
-        Some(_) => vec![Kernels::from_env().unwrap()],
-    }
-}
-
-fn reals(n: usize, random: &mut SplitMix64) -> Vec<f32> {
-    random.symmetric(n, 1.0).into_iter().map(|x| x as f32).collect()
-}
 
 /// One order for every sum, fused: one accumulator from its start, k ascending. The portable tier is as close as its
 /// blocks and its rounding allow.
@@ -43,7 +32,7 @@ impl Field {
         let shape = LayerShape { cell, input: Input::Embedded { vocab, width }, hidden };
         let layout = Layout::new(&[shape], None);
         let random = &mut SplitMix64::new((hidden * vocab + width) as u64);
-        let mut params = reals(layout.params(), random);
+        let mut params = reals(layout.params(), 1.0, random);
         let (e, l) = (layout.embedding().unwrap(), &layout.layers()[0]);
         let own = e.own.clone().unwrap();
         let (panels, columns, k) = (shape.panels(), shape.d_x_panels(), shape.k_x());
@@ -63,7 +52,7 @@ impl Field {
             let part = columns.offset(q, all_k)..columns.offset(q, all_k) + columns.width(q) * LANES * all_k;
             kernels.transpose(&params[l.w_ih.clone()], panels, k, (columns, q), 0, &mut t_ih[part]);
         }
-        let sums = reals(panels.floats(vocab), random);
+        let sums = reals(panels.floats(vocab), 1.0, random);
         Self { shape, params, vocab, width, t_ih, sums, layout }
     }
     fn embedding(&self) -> Embedding<'_> {

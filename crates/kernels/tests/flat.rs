@@ -5,18 +5,7 @@ mod place;
 
 use gatemill_kernels::{Isa, Kernels};
 use gatemill_oracle::SplitMix64;
-use place::Guarded;
-
-fn tiers() -> Vec<Kernels> {
-    match std::env::var_os("GATEMILL_ISA") {
-        None => Kernels::available().collect(),
-        Some(_) => vec![Kernels::from_env().unwrap()],
-    }
-}
-
-fn reals(n: usize, bound: f64, random: &mut SplitMix64) -> Vec<f32> {
-    random.symmetric(n, bound).into_iter().map(|x| x as f32).collect()
-}
+use place::{Guarded, reals, tiers};
 
 /// The square of 1e20 is infinite in f32 and not in the sum; NaN and infinity come through.
 #[test]

@@ -9,20 +9,9 @@ use gatemill_kernels::{
 };
 use gatemill_oracle::SplitMix64;
 use gatemill_oracle::loss::{log_softmax, softmax};
-use place::Guarded;
+use place::{Guarded, reals, tiers};
 
 const CANARY: f32 = 4321.0;
-
-fn tiers() -> Vec<Kernels> {
-    match std::env::var_os("GATEMILL_ISA") {
-        None => Kernels::available().collect(),
-        Some(_) => vec![Kernels::from_env().unwrap()],
-    }
-}
-
-fn reals(n: usize, random: &mut SplitMix64) -> Vec<f32> {
-    random.symmetric(n, 1.0).into_iter().map(|x| x as f32).collect()
-}
 
 /// `W_ih[s] + (b_ih + b_hh)` of every symbol, unit and gate, and the biases alone for a symbol never seen.
 #[test]
@@ -41,7 +30,7 @@ fn start_rows_are_weights_and_biases() {
             let input = if symbols { Input::Symbols(11) } else { Input::Dense(11) };
             let layout = Layout::new(&[LayerShape { cell, input, hidden }], None);
             let l = &layout.layers()[0];
-            let params = reals(layout.params(), &mut SplitMix64::new(hidden as u64));
+            let params = reals(layout.params(), 1.0, &mut SplitMix64::new(hidden as u64));
             let (panels, slots) = (l.shape.panels(), l.shape.slots());
             let bias = |h: bool, gate: usize, unit: usize| {
                 params[l.bias.start + panels.at(2, usize::from(h), l.shape.column(h, gate, unit))]
@@ -95,7 +84,7 @@ fn transposed_panels_are_the_matrix_the_other_way_round() {
     for kernels in tiers() {
         for (vectors, per_panel, k) in [(4, 4, 4), (12, 4, 40), (6, 3, 36), (5, 3, 20), (1, 1, 1), (9, 3, 130_usize)] {
             let (from, to) = (Panels::fixed(vectors, per_panel), Panels::even(k.div_ceil(LANES)));
-            let data = reals(from.floats(k), &mut SplitMix64::new(k as u64));
+            let data = reals(from.floats(k), 1.0, &mut SplitMix64::new(k as u64));
             for q in 0..to.count() {
                 for first in (0..vectors * LANES).step_by(3 * LANES) {
                     let (width, rows) = (to.width(q) * LANES, (vectors * LANES - first).min(3 * LANES));
@@ -136,7 +125,7 @@ fn field(steps: usize, lanes: usize) -> Field {
     let random = &mut SplitMix64::new((steps * lanes) as u64);
     let mut add = |space, columns| {
         let id = ws.add(space, columns).unwrap();
-        let values = reals(ws.buf(id).len(), random);
+        let values = reals(ws.buf(id).len(), 1.0, random);
         ws.buf_mut(id).copy_from_slice(&values);
         id
     };

@@ -7,18 +7,7 @@ use gatemill_kernels::{Adam, Gradient, Isa, Kernels, Momentum, RootSquare};
 use gatemill_oracle::SplitMix64;
 use gatemill_oracle::compare::worst_by_rms;
 use gatemill_oracle::{optim, widen};
-use place::Guarded;
-
-fn tiers() -> Vec<Kernels> {
-    match std::env::var_os("GATEMILL_ISA") {
-        None => Kernels::available().collect(),
-        Some(_) => vec![Kernels::from_env().unwrap()],
-    }
-}
-
-fn reals(n: usize, bound: f64, random: &mut SplitMix64) -> Vec<f32> {
-    random.symmetric(n, bound).into_iter().map(|x| x as f32).collect()
-}
+use place::{Guarded, reals, tiers};
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Rule {

@@ -1,7 +1,24 @@
-//! Memory that shows a write or read beyond its end: slices that touch a page which traps.
+//! What the tests of kernels share: the tiers they run on, numbers to run them on, and memory that shows a write or read
+//! beyond its end: slices that touch a page which traps.
+
+use gatemill_kernels::Kernels;
+use gatemill_oracle::SplitMix64;
 
 /// Bytes of a page on every system that these tests run on.
 const PAGE: usize = 4096;
+
+/// The tier that is forced, or all that this machine has.
+pub(crate) fn tiers() -> Vec<Kernels> {
+    match std::env::var_os("GATEMILL_ISA") {
+        None => Kernels::available().collect(),
+        Some(_) => vec![Kernels::from_env().unwrap()],
+    }
+}
+
+/// `n` numbers in `-bound..bound`.
+pub(crate) fn reals(n: usize, bound: f64, random: &mut SplitMix64) -> Vec<f32> {
+    random.symmetric(n, bound).into_iter().map(|x| x as f32).collect()
+}
 
 /// A slice between two pages that nobody may touch.
 pub(crate) struct Guarded {
