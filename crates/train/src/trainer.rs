@@ -294,13 +294,20 @@ impl Trainer {
             grads.compute(crew, kernels, &model.params, network, ids);
             begun.elapsed().as_secs_f64()
         };
-        // The first touch of weights and code is nothing to go by.
-        chunk(1);
-        let seconds = chunk(part) * most as f64 / part as f64 * config.accumulate as f64;
-        let begun = Instant::now();
-        let _ = norm.of(crew, kernels, grads.sum());
-        model.params.derive(crew, kernels);
-        let seconds = seconds + begun.elapsed().as_secs_f64();
+        // The first touch of weights and code is nothing to go by. Then what one step of time costs, and what each more
+        // does: some of the work is the same however long the chunk.
+        chunk(part);
+        let mut least = |steps| chunk(steps).min(chunk(steps)).min(chunk(steps));
+        let (one, some) = (least(1), least(part));
+        let each = (some - one).max(0.0) / part.saturating_sub(1).max(1) as f64;
+        let seconds = (one + each * (most - 1) as f64) * config.accumulate as f64;
+        let mut rest = || {
+            let begun = Instant::now();
+            let _ = norm.of(crew, kernels, grads.sum());
+            model.params.derive(crew, kernels);
+            begun.elapsed().as_secs_f64()
+        };
+        let seconds = seconds + rest().min(rest()).min(rest());
         network.set_state(&state);
         Ok(seconds)
     }
