@@ -16,6 +16,8 @@ const REDRAW: Duration = Duration::from_millis(100);
 /// The first plain line comes after this long; each further one after twice as long, up to the last of these.
 const FIRST_LINE: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(64);
+/// Fewer steps per epoch than this are few: weights move once a step, whatever the batch. A guess.
+const FEW_STEPS: u64 = 50;
 /// Share of the newest step in the running means.
 const NEWEST: f64 = 0.05;
 
@@ -138,6 +140,12 @@ impl Progress {
             ),
             format!("folder   {}", start.run),
         ];
+        if start.steps_per_epoch < FEW_STEPS && config.batch > 1 {
+            lines.push(format!(
+                "note: {} per epoch: of so short a text a smaller --batch makes more",
+                plural(start.steps_per_epoch, "step")
+            ));
+        }
         if start.step > 0 {
             lines.push(format!("resumed  after step {}", grouped(start.step)));
         }
@@ -194,10 +202,10 @@ pub(crate) fn losses(nats: f64) -> String {
     format!("{nats:.4} nats = {:.3} bits per character", nats / std::f64::consts::LN_2)
 }
 
-/// A text with its control characters replaced, line breaks and tabs excepted.
+/// A text with its control characters replaced, line ends and tabs excepted.
 pub(crate) fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() && c != '\n' && c != '\t' { char::REPLACEMENT_CHARACTER } else { c };
-    text.chars().map(shown).collect()
+    text.replace("\r\n", "\n").chars().map(shown).collect()
 }
 
 /// Seconds in words.
@@ -238,6 +246,6 @@ mod tests {
 
     #[test]
     fn a_text_cannot_move_the_cursor() {
-        assert_eq!(printable("a\u{1b}[2J\r\nb\t\u{9b}c"), "a\u{fffd}[2J\u{fffd}\nb\t\u{fffd}c");
+        assert_eq!(printable("a\u{1b}[2J\r\nb\t\u{9b}c\r"), "a\u{fffd}[2J\nb\t\u{fffd}c\u{fffd}");
     }
 }

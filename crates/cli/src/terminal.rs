@@ -13,7 +13,7 @@ use crate::progress::printable;
 #[derive(Debug)]
 pub(crate) struct Text {
     terminal: bool,
-    /// The begin of a character whose end has not come yet: at most three bytes.
+    /// The begin of a character or of CRLF whose end has not come yet: at most three bytes.
     pending: Vec<u8>,
     ends_line: bool,
 }
@@ -59,7 +59,8 @@ impl Text {
         }
         self.pending.extend_from_slice(piece);
         let whole = match std::str::from_utf8(&self.pending) {
-            Ok(_) => self.pending.len(),
+            // It may be half of a line's end.
+            Ok(text) => text.strip_suffix('\r').unwrap_or(text).len(),
             Err(_) => complete(&self.pending),
         };
         let rest = self.pending.split_off(whole);
