@@ -21,9 +21,7 @@ const LARGEST_PAGE_BYTES: u64 = 1 << 20;
 /// The configuration and settings of a new run.
 pub(crate) fn of_a_new_run(args: &TrainArgs) -> Result<(Config, Settings), Failure> {
     let page = page(args)?;
-    // The parser lets no other name through.
-    let preset = args.preset.as_deref().and_then(|name| name.parse().ok());
-    let (preset, config) = layered(preset, &page, |config| args.configure(config))
+    let (preset, config) = layered(args.preset, &page, |config| args.configure(config))
         .map_err(|error| Failure::new(USAGE, error.to_string()))?;
     if let Some(preset) = preset {
         preset.check(&config).map_err(|error| Failure::new(USAGE, error.to_string()).help(without(preset, &config)))?;

@@ -9,7 +9,7 @@ use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueP
 use gatemill_corpus::Io;
 use gatemill_train::checkpoint::Keep;
 use gatemill_train::run::Settings;
-use gatemill_train::{CellKind, Config, InitKind, OptimizerKind, ScheduleKind, VocabChoice};
+use gatemill_train::{CellKind, Config, InitKind, OptimizerKind, Preset, ScheduleKind, VocabChoice};
 
 use super::{between, named, size, whole, whole_or_zero};
 
@@ -51,8 +51,8 @@ pub(crate) struct TrainArgs {
     pub(crate) test_frac: Option<f64>,
 
     /// Start from the settings of another tool: its sizes, its optimiser, its schedule; flags beside it win
-    #[arg(long, value_name = "TOOL", value_parser = PossibleValuesParser::new(["char-rnn", "torch-rnn", "nanogpt", "min-char-rnn"]), conflicts_with = "resume", help_heading = MODEL)]
-    pub(crate) preset: Option<String>,
+    #[arg(long, value_name = "TOOL", value_parser = PossibleValuesParser::new(Preset::ALL.map(Preset::name)).try_map(|name| name.parse::<Preset>()), conflicts_with = "resume", help_heading = MODEL)]
+    pub(crate) preset: Option<Preset>,
     /// Read flags from a TOML file, `hidden = 512`, one to a line; flags beside it win
     #[arg(long, value_name = "FILE", help_heading = MODEL)]
     pub(crate) config: Option<PathBuf>,

@@ -34,6 +34,9 @@ fn minutes_end_a_run_and_the_same_steps_give_the_same_weights() {
     assert_eq!(done["ended"], ending);
     let again = place.train("again", &format!("{SIZES} --steps {made} --schedule constant"));
     assert_eq!(again.succeeds().sha256(), ended.sha256());
+    // More minutes, more steps: those of the first plan are no bound.
+    let more = place.run("train --resume run --json --minutes 0.03").succeeds();
+    assert!(more.events("done")[0]["steps"].as_u64() > Some(planned), "{}", more.err);
     // A number of steps beside it is a bound of its own.
     let few = place.train("few", &format!("{SIZES} --minutes 1 --steps 3")).succeeds();
     assert_eq!(few.events("done")[0]["steps"], 3);

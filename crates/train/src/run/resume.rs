@@ -222,6 +222,8 @@ impl Run {
             (state.ended, state.stale) = (None, 0);
         }
         if asks(&["minutes"]) {
+            // The steps so far were counted out for other minutes, unless they were asked for now.
+            setup.config.steps = setup.config.steps.filter(|_| asks(&["steps"]));
             super::count_out(&mut setup.config, &mut trainer, step_seconds, seconds);
         }
         let mut run = Run::assemble(setup, (trainer, step_seconds), folder, state)?;
