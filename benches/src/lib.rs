@@ -109,6 +109,12 @@ impl Bench {
         network.backward(crew, kernels, params, &chunk);
         grads.compute(crew, kernels, params, network, ids);
     }
+    /// Backward through time alone.
+    pub fn backward_only(&mut self, crew: &Crew, kernels: &Kernels) {
+        let Self { network, params, ids, targets, .. } = self;
+        let chunk = Chunk { steps: network.steps(), ids, targets, scale: 1.0, dropout: None };
+        network.backward(crew, kernels, params, &chunk);
+    }
     /// Weight gradients alone, from the gate gradients that backward left.
     pub fn weight_grads(&mut self, crew: &Crew, kernels: &Kernels) {
         let Self { network, params, grads, ids, .. } = self;

@@ -68,7 +68,8 @@ impl EmbeddingGrad {
         let (shape, symbols, panels) = (layer.shape, e.vocab, layer.shape.panels());
         let mut sum_borders = vec![0];
         // A GRU's x rows feed the slots from 0 on, as all of an RNN's and an LSTM's do.
-        let tile = |panel: usize| WeightTile { d: b.gates, panel, first_vector: 0, vectors: panels.width(panel) };
+        let tile =
+            |panel: usize| WeightTile { d: b.gates, panel, panels: 1, first_vector: 0, vectors: panels.width(panel) };
         let sum_tiles: Vec<_> = (0..panels.count()).map(tile).collect();
         sum_borders.extend((1..panels.count()).map(|p| panels.offset(p, symbols)));
         sum_borders.push(panels.floats(symbols));

@@ -12,10 +12,12 @@ use crate::network::Network;
 use crate::params::Params;
 use crate::workspace::Bufs;
 use gatemill_crew::Crew;
-use gatemill_kernels::{BufId, Buffer, Cell, Kernels, LANES, Layout, OutOfMemory, Part, WeightTile};
+use gatemill_kernels::{BufId, Buffer, Cell, Kernels, LANES, Layout, OutOfMemory, Panels, Part, WeightTile};
 
-/// Rows of a tile: many enough to use the d rows in L1, few enough that two cores share evenly.
-const TILE_ROWS: usize = 126;
+/// Pieces that a matrix is cut into, where its panels allow: enough for some cores to share evenly.
+const PIECES: usize = 8;
+/// Most panels of a tile: the rows of a block are read once for all of them.
+const TILE_PANELS: usize = 4;
 /// Columns of d that a stretch of the tree's sums takes at a time, in floats.
 const SUM_LEAF: usize = 1 << 16;
 
@@ -65,25 +67,20 @@ impl WeightGrads {
         for (layer, b) in layout.layers().iter().zip(&bufs.layers) {
             let s = layer.shape;
             let gru = s.cell == Cell::Gru;
-            let d = |p: usize, first_vector: usize| WeightTile {
-                d: b.gates,
-                panel: p,
-                first_vector,
-                vectors: s.panels().width(p),
+            let d = |p: usize, first_vector: usize| {
+                let vectors = s.panels().width(p);
+                WeightTile { d: b.gates, panel: p, panels: 1, first_vector, vectors }
             };
             if let Some(e) = embedding.as_ref().filter(|_| s.embedded()) {
                 e.ih_tiles().for_each(|(tile, floats)| list.push(Tile::Embedding(tile), floats));
             } else {
-                for p in 0..s.panels().count() {
-                    match x {
-                        Some(x) if s.symbols().is_none() => list.rows(d(p, 0), x, s.k_x(), false),
-                        _ => list.push(Tile::Symbols { d: d(p, 0) }, s.k_x() * d(p, 0).vectors * LANES),
-                    }
+                match x {
+                    Some(x) if s.symbols().is_none() => list.rows(s.panels(), |p| d(p, 0), x, s.k_x(), false),
+                    _ => (0..s.panels().count())
+                        .for_each(|p| list.push(Tile::Symbols { d: d(p, 0) }, s.k_x() * d(p, 0).vectors * LANES)),
                 }
             }
-            for p in 0..s.panels().count() {
-                list.rows(d(p, usize::from(gru)), b.h, s.k_h(), true);
-            }
+            list.rows(s.panels(), |p| d(p, usize::from(gru)), b.h, s.k_h(), true);
             for p in 0..s.panels().count() {
                 list.push(Tile::Biases { d: d(p, 0), gru }, 2 * d(p, 0).vectors * LANES);
             }
@@ -91,10 +88,12 @@ impl WeightGrads {
         }
         if let (Some(head), Some(logits), Some(h)) = (layout.head(), bufs.logits, x) {
             let panels = head.panels();
-            let d =
-                |p: usize| WeightTile { d: logits, panel: 0, first_vector: panels.first(p), vectors: panels.width(p) };
+            let d = |p: usize| {
+                let (first_vector, vectors) = (panels.first(p), panels.width(p));
+                WeightTile { d: logits, panel: 0, panels: 1, first_vector, vectors }
+            };
             for p in 0..panels.count() {
-                list.rows(d(p), h, head.k_h(), false);
+                list.row_pieces(d(p), h, head.k_h(), false, PIECES / panels.count());
             }
             for p in 0..panels.count() {
                 list.push(Tile::HeadBias { d: d(p) }, d(p).vectors * LANES);
@@ -207,11 +206,22 @@ impl List {
         self.borders.push(begin + len);
         self.tiles.push(tile);
     }
-    fn rows(&mut self, d: WeightTile, a: BufId, k: usize, previous: bool) {
-        let pieces = k.div_ceil(TILE_ROWS);
+    /// A matrix of k rows: several panels a tile where there are many, several tiles a panel where there are few.
+    fn rows(&mut self, panels: Panels, d: impl Fn(usize) -> WeightTile, a: BufId, k: usize, previous: bool) {
+        let most = (panels.count() / PIECES).clamp(1, TILE_PANELS);
+        let mut p = 0;
+        while p < panels.count() {
+            // The last panel may be narrower: it has a tile of its own.
+            let alike = (p..panels.count()).take_while(|&q| panels.width(q) == panels.width(p)).take(most).count();
+            self.row_pieces(WeightTile { panels: alike, ..d(p) }, a, k, previous, PIECES / panels.count());
+            p += alike;
+        }
+    }
+    fn row_pieces(&mut self, d: WeightTile, a: BufId, k: usize, previous: bool, pieces: usize) {
+        let pieces = if d.panels > 1 { 1 } else { pieces.clamp(1, k) };
         for i in 0..pieces {
             let (begin, end) = (i * k / pieces, (i + 1) * k / pieces);
-            self.push(Tile::Rows { d, a, column: begin, previous }, (end - begin) * d.vectors * LANES);
+            self.push(Tile::Rows { d, a, column: begin, previous }, (end - begin) * d.vectors * LANES * d.panels);
         }
     }
 }

@@ -327,13 +327,15 @@ impl Kernels {
     }
 }
 
-/// A tile of a weight gradient: some rows of one panel, over all tokens of some lanes.
+/// A tile of a weight gradient: some rows of one panel, or all rows of several, over all tokens of some lanes.
 #[derive(Debug, Clone, Copy)]
 pub struct WeightTile {
     /// The d rows: gate gradients (panelled) or the logits' gradient (row-major).
     pub d: BufId,
-    /// Panel of d: for row-major d, its columns from `16 * first_vector`.
+    /// First panel of d: for row-major d 0, its columns from `16 * first_vector`.
     pub panel: usize,
+    /// Panels, equally wide. Their tokens are taken block by block, so that the rows of a are read once for all.
+    pub panels: usize,
     /// First vector within the panel: a GRU's h rows feed the slots from 1 on.
     pub first_vector: usize,
     /// Vectors.
@@ -366,12 +368,13 @@ impl Kernels {
         // Saturating: a tile that wraps around would pass for one that is inside.
         let (end, at) = (tile.first_vector.saturating_add(tile.vectors), grid.at());
         let (p, floats, inside) = match grid.columns() {
-            Columns::Panels(s) if tile.panel < s.count() => {
-                (tile.panel, s.width(tile.panel) * LANES, end <= s.width(tile.panel))
+            Columns::Panels(s) if tile.panel < s.count() && (1..=s.count() - tile.panel).contains(&tile.panels) => {
+                let narrowest = s.width(tile.panel + tile.panels - 1);
+                (tile.panel, s.width(tile.panel) * LANES, end <= narrowest)
             }
             Columns::Panels(_) => (0, 0, false),
             Columns::RowMajor(c) => {
-                let inside = tile.panel == 0 && end <= at.row_stride() / LANES && c > 0;
+                let inside = (tile.panel, tile.panels) == (0, 1) && end <= at.row_stride() / LANES && c > 0;
                 (tile.first_vector, at.row_stride(), inside)
             }
             Columns::Scalar => (0, 1, false),
@@ -383,7 +386,7 @@ impl Kernels {
         Rows { base, stride: 4 * floats, n: tile.vectors }
     }
 
-    /// `out [rows][n*16] = sum over tokens a[row(token)][column..]^T d[token]`, tokens of `part` ascending.
+    /// `out [panel][rows][n*16] = sum over tokens a[row(token)][column..]^T d[token]`, tokens of `part` ascending.
     ///
     /// `previous`: row(token) is the previous state's row (W_hh), else the token's own (W_ih, readout). Panics where the
     /// tile is not inside its buffers.
@@ -397,15 +400,17 @@ impl Kernels {
     ) {
         let d = self.columns(ws, tile);
         let grid = ws.grid(a);
-        let rows = out.len() / (tile.vectors * LANES);
+        let width = tile.vectors * LANES * tile.panels;
+        let rows = out.len() / width;
         assert!(grid.space() == Space::Rows && matches!(grid.columns(), Columns::RowMajor(_)), "weight gradient: a");
-        assert!(out.len() == rows * tile.vectors * LANES, "weight gradient: {} floats are no whole rows", out.len());
+        assert!(out.len() == rows * width, "weight gradient: {} floats are no whole rows", out.len());
         let end = column.saturating_add(rows);
         assert!(end <= grid.at().row_stride(), "weight gradient: columns {column}..{end}");
         let tokens: &Tokens = ws.tokens();
         inside(tokens, part);
         let index = if previous { tokens.prev_rows() } else { tokens.own_rows() };
-        let g = WeightGrad { a: grid.at(), column, index, d, tokens, part };
+        let panel_stride = 4 * ws.grid(tile.d).at().panel_stride();
+        let g = WeightGrad { a: grid.at(), column, index, d, panels: tile.panels, panel_stride, tokens, part };
         // SAFETY: rows come from Tokens; columns, tile and out were just checked.
         unsafe { (self.table().weight_grad)(&g, out) }
     }

@@ -76,7 +76,7 @@ impl Field {
         Kernels::best().run(&op, &pass, &mut self.ws.share());
     }
     fn tile(&self) -> WeightTile {
-        WeightTile { d: self.gates, panel: 0, first_vector: 0, vectors: 4 }
+        WeightTile { d: self.gates, panel: 0, panels: 1, first_vector: 0, vectors: 4 }
     }
     fn weight_grad(&self, tile: WeightTile, column: usize, part: Part, len: usize) {
         Kernels::best().weight_grad(&self.ws, &tile, (self.h, column, true), &part, &mut vec![0.0; len]);

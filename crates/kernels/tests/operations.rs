@@ -148,11 +148,17 @@ impl Field {
         for panel in 0..self.panels.count() {
             for first_vector in 0..self.panels.width(panel) {
                 for vectors in 1..=self.panels.width(panel) - first_vector {
-                    all.push(WeightTile { d: self.panelled, panel, first_vector, vectors });
+                    all.push(WeightTile { d: self.panelled, panel, panels: 1, first_vector, vectors });
                 }
             }
         }
-        all.extend((1..=4).map(|vectors| WeightTile { d: self.plain, panel: 0, first_vector: 4 - vectors, vectors }));
+        all.extend((1..=4).map(|vectors| WeightTile {
+            d: self.plain,
+            panel: 0,
+            panels: 1,
+            first_vector: 4 - vectors,
+            vectors,
+        }));
         all
     }
 }

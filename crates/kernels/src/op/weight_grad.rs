@@ -1,9 +1,10 @@
 //! Weight gradients over all tokens of a chunk, tile by tile: `dW += a[row(token)]^T d[token]`, tokens ascending.
 //!
 //! ```text
-//! for each block of tokens:           (its d rows stay in L1, its a rows in L2)
-//!   for each tile of up to 7 rows of dW:
-//!     dW tile += sum over the block    (stored and loaded again: bit-neutral)
+//! for each block of tokens:             (its a rows stay in L2 for all panels)
+//!   for each panel:                      (its d rows of the block stay in L1)
+//!     for each tile of up to 7 rows of dW:
+//!       dW tile += sum over the block    (stored and loaded again: bit-neutral)
 //! ```
 //!
 //! A tile of dW has one owner and takes its tokens in order, so nothing is added up over threads. With shards, a call
@@ -36,7 +37,11 @@ pub(crate) struct WeightGrad<'a> {
     pub(crate) column: usize,
     /// Row of a of each token.
     pub(crate) index: &'a [u32],
+    /// Of the first panel.
     pub(crate) d: Columns,
+    pub(crate) panels: usize,
+    /// Bytes from panel to panel of d.
+    pub(crate) panel_stride: usize,
     pub(crate) tokens: &'a Tokens,
     pub(crate) part: &'a Part,
 }
@@ -57,29 +62,31 @@ fn stretches(tokens: &Tokens, part: &Part, most: usize, mut f: impl FnMut(usize,
     }
 }
 
-/// `out [rows][n*16]` becomes the gradient.
+/// `out [panel][rows][n*16]` becomes the gradient.
 ///
 /// # Safety
 /// - the tier is available; rows of a, of index and of d are in range; `out` holds whole rows.
 #[inline(always)]
 pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32]) {
     let n = g.d.n;
-    let rows = out.len() / (n * LANES);
+    let rows = out.len() / (n * LANES * g.panels);
     out.fill(0.0);
     stretches(g.tokens, g.part, BLOCK, |token, count| {
-        for (first, m) in tiles(rows, T::TOKEN_ROWS[n - 1]) {
-            // SAFETY: rows, tokens and columns are in range by the caller's promise.
-            unsafe {
-                let call = TokensCall {
-                    index: g.index.as_ptr().add(token),
-                    a: g.a.panel(0, 0).add(g.column + first),
-                    a_stride: 4 * g.a.row_stride(),
-                    b: g.d.base.byte_add(token * g.d.stride),
-                    b_stride: g.d.stride,
-                    tokens: count,
-                    c: out.as_mut_ptr().add(first * n * LANES),
-                };
-                T::tokens(n, m, &call);
+        for (p, out) in out.chunks_exact_mut(rows * n * LANES).enumerate() {
+            for (first, m) in tiles(rows, T::TOKEN_ROWS[n - 1]) {
+                // SAFETY: rows, tokens, panels and columns are in range by the caller's promise.
+                unsafe {
+                    let call = TokensCall {
+                        index: g.index.as_ptr().add(token),
+                        a: g.a.panel(0, 0).add(g.column + first),
+                        a_stride: 4 * g.a.row_stride(),
+                        b: g.d.base.byte_add(p * g.panel_stride + token * g.d.stride),
+                        b_stride: g.d.stride,
+                        tokens: count,
+                        c: out.as_mut_ptr().add(first * n * LANES),
+                    };
+                    T::tokens(n, m, &call);
+                }
             }
         }
     });
