@@ -80,7 +80,7 @@ impl Bench {
         let mut symbols: Vec<u32> = (0..2 * steps * lanes).map(symbol).collect();
         let targets = symbols.split_off(steps * lanes);
         let mut bench =
-            Self { grads: network.weight_grads(1).expect("memory"), params, network, ids: symbols, targets };
+            Self { grads: network.weight_grads(crew, 1).expect("memory"), params, network, ids: symbols, targets };
         bench.forward(crew, kernels);
 
         let two = |all: &[u32]| -> Vec<usize> {

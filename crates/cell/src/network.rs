@@ -82,13 +82,14 @@ impl Network {
         let layout = layout.clone();
         Ok(Self { layout, ws, bufs, forward, plain, backward, split, steps, backward_steps: 0, final_grad: false })
     }
-    /// The tiles and memory of this network's weight gradients. Errors: the memory is not to be had.
-    pub fn weight_grads(&self, shards: usize) -> Result<WeightGrads, OutOfMemory> {
-        self.grouped_weight_grads(shards, 1)
+    /// The tiles and memory of this network's weight gradients, cut for this crew (any other gets the same bits).
+    /// Errors: the memory is not to be had.
+    pub fn weight_grads(&self, crew: &Crew, shards: usize) -> Result<WeightGrads, OutOfMemory> {
+        self.grouped_weight_grads(crew, shards, 1)
     }
     /// The same for `groups` batches of this network's lanes, one pass each, with `shards` shards each.
-    pub fn grouped_weight_grads(&self, shards: usize, groups: usize) -> Result<WeightGrads, OutOfMemory> {
-        WeightGrads::new(&self.layout, &self.bufs, self.lanes(), (shards, groups))
+    pub fn grouped_weight_grads(&self, crew: &Crew, shards: usize, groups: usize) -> Result<WeightGrads, OutOfMemory> {
+        WeightGrads::new(&self.layout, &self.bufs, self.lanes(), (shards, groups), crew.threads())
     }
     /// T.
     pub fn steps(&self) -> usize {

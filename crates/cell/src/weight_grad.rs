@@ -14,10 +14,10 @@ use crate::workspace::Bufs;
 use gatemill_crew::Crew;
 use gatemill_kernels::{BufId, Buffer, Cell, Kernels, LANES, Layout, OutOfMemory, Panels, Part, WeightTile};
 
-/// Pieces that a matrix is cut into, where its panels allow: enough for some cores to share evenly.
-const PIECES: usize = 8;
+/// Pieces that a matrix is cut into per worker, where its panels allow.
+const PIECES: usize = 2;
 /// Most panels of a tile: the rows of a block are read once for all of them.
-const TILE_PANELS: usize = 4;
+const TILE_PANELS: usize = 8;
 /// Columns of d that a stretch of the tree's sums takes at a time, in floats.
 const SUM_LEAF: usize = 1 << 16;
 
@@ -50,15 +50,17 @@ pub struct WeightGrads {
 }
 
 impl WeightGrads {
-    /// Tiles and memory for `shards` shards of a network, `groups` times. Errors: the memory is not to be had.
+    /// Tiles and memory for `shards` shards of a network, `groups` times; the tiles are as large as `workers` can share
+    /// evenly. Errors: the memory is not to be had.
     pub(crate) fn new(
         layout: &Layout,
         bufs: &Bufs,
         lanes: usize,
         (per_group, groups): (usize, usize),
+        workers: usize,
     ) -> Result<Self, OutOfMemory> {
         assert!((1..=lanes).contains(&per_group) && groups > 0, "{per_group} shards of {lanes} lanes, {groups} groups");
-        let mut list = List { borders: vec![0], tiles: Vec::new() };
+        let mut list = List { borders: vec![0], tiles: Vec::new(), pieces: PIECES * workers };
         let embedding = EmbeddingGrad::new(layout, bufs)?;
         for (tile, floats) in embedding.iter().flat_map(EmbeddingGrad::row_tiles) {
             list.push(Tile::Embedding(tile), floats);
@@ -93,7 +95,7 @@ impl WeightGrads {
                 WeightTile { d: logits, panel: 0, panels: 1, first_vector, vectors }
             };
             for p in 0..panels.count() {
-                list.row_pieces(d(p), h, head.k_h(), false, PIECES / panels.count());
+                list.row_pieces(d(p), h, head.k_h(), false, list.pieces / panels.count());
             }
             for p in 0..panels.count() {
                 list.push(Tile::HeadBias { d: d(p) }, d(p).vectors * LANES);
@@ -198,6 +200,8 @@ fn biases(kernels: &Kernels, network: &Network, d: WeightTile, gru: bool, part: 
 struct List {
     borders: Vec<usize>,
     tiles: Vec<Tile>,
+    /// Pieces of a matrix.
+    pieces: usize,
 }
 
 impl List {
@@ -208,12 +212,12 @@ impl List {
     }
     /// A matrix of k rows: several panels a tile where there are many, several tiles a panel where there are few.
     fn rows(&mut self, panels: Panels, d: impl Fn(usize) -> WeightTile, a: BufId, k: usize, previous: bool) {
-        let most = (panels.count() / PIECES).clamp(1, TILE_PANELS);
+        let most = (panels.count() / self.pieces).clamp(1, TILE_PANELS);
         let mut p = 0;
         while p < panels.count() {
             // The last panel may be narrower: it has a tile of its own.
             let alike = (p..panels.count()).take_while(|&q| panels.width(q) == panels.width(p)).take(most).count();
-            self.row_pieces(WeightTile { panels: alike, ..d(p) }, a, k, previous, PIECES / panels.count());
+            self.row_pieces(WeightTile { panels: alike, ..d(p) }, a, k, previous, self.pieces / panels.count());
             p += alike;
         }
     }

@@ -85,6 +85,11 @@ pub(crate) trait Tier {
         unsafe { Self::rows(n, m, rows, b, call) }
     }
 
+    /// Asks for the cache line of `p` to be brought into L2; any address will do. Nothing, where a tier has no such
+    /// instruction.
+    #[inline(always)]
+    fn prefetch(_p: *const f32) {}
+
     /// The `tokens` loop with m rows of n vectors.
     ///
     /// # Safety

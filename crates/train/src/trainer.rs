@@ -171,7 +171,7 @@ impl Trainer {
         let network = Network::new(model.params.layout(), options)?;
         let len = model.params.layout().params();
         Ok(Self {
-            grads: network.grouped_weight_grads(config.shards, config.accumulate)?,
+            grads: network.grouped_weight_grads(&crew, config.shards, config.accumulate)?,
             optimizer: Optimizer::new(config, len)?,
             norm: Norm::new(len),
             groups: Groups::new(config.accumulate, &network),

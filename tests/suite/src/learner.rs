@@ -83,7 +83,7 @@ impl Learner {
         let network = Network::new(&layout, options).expect("memory for the network");
         let zeros = || Buffer::zeroed(layout.params()).expect("memory for the moments");
         Self {
-            grads: network.weight_grads(model.shards).expect("memory for the gradients"),
+            grads: network.weight_grads(crew, model.shards).expect("memory for the gradients"),
             params,
             network,
             m: zeros(),

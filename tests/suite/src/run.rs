@@ -102,7 +102,7 @@ impl Rig {
             split: setting.split,
         };
         let network = Network::new(&layout, options).expect("memory for the network");
-        let grads = network.weight_grads(setting.shards).expect("memory for the gradients");
+        let grads = network.weight_grads(setting.crew, setting.shards).expect("memory for the gradients");
         let mut rig = Self { params, network, grads, ids: ids(&job.ids), targets: ids(&job.targets) };
         rig.network.set_state(&states(job, &job.h0, &job.c0));
         rig.fill(job);

@@ -229,6 +229,11 @@ impl Tier for Tiles {
         }
     }
     #[inline(always)]
+    fn prefetch(p: *const f32) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+    }
+    #[inline(always)]
     unsafe fn tokens(n: usize, m: usize, call: &TokensCall) {
         // SAFETY: the caller's obligations.
         unsafe { by_shape!(n, m, tokens_both::<Avx2>(call), [1: 1 2 3 4 5 6; 2: 1 2 3 4 5; 3: 1 2 3 4; 4: 1 2 3]) }

@@ -5,6 +5,7 @@
 //!   for each panel:                      (its d rows of the block stay in L1)
 //!     for each tile of up to 7 rows of dW:
 //!       dW tile += sum over the block    (stored and loaded again: bit-neutral)
+//!       fetch some of the next panel's d rows, or of the next block's a rows, into L2
 //! ```
 //!
 //! A tile of dW has one owner and takes its tokens in order, so nothing is added up over threads. With shards, a call
@@ -15,9 +16,14 @@ use crate::pack::LANES;
 use crate::tile::{Tier, TokensCall, tiles};
 use crate::vector::Vector;
 use crate::view::{At, Part, Tokens};
+use std::ops::Range;
 
-/// Tokens of a block: 128 x 256 B of d is L1; doc/performance.md has the sweep.
-const BLOCK: usize = 128;
+/// Tokens of a block: 96 x 256 B of d is half of L1; doc/performance.md has the sweep.
+const BLOCK: usize = 96;
+/// Row tiles from which on the next block is fetched ahead: with fewer, all rows lie in the cache anyway.
+const AHEAD_TILES: usize = 24;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 /// The d rows of some columns: panel p of a panelled buffer, or part of a row-major one.
 #[derive(Clone, Copy)]
@@ -62,6 +68,65 @@ fn stretches(tokens: &Tokens, part: &Part, most: usize, mut f: impl FnMut(usize,
     }
 }
 
+/// Rows at equal distances.
+struct Rows {
+    base: *const f32,
+    /// Bytes from row to row.
+    stride: usize,
+    /// Floats that are read of a row.
+    floats: usize,
+}
+
+/// The rows of some tokens on their way into the cache ahead of their use, some lines at a time. Nothing is read.
+struct Ahead<'a> {
+    rows: Rows,
+    /// Row of each token; none: its own number.
+    index: Option<&'a [u32]>,
+    /// Tokens still to come, and of the first of them where its row is and how many of its lines were fetched.
+    tokens: Range<usize>,
+    row: *const f32,
+    line: usize,
+    /// Lines of a row, and of all.
+    row_lines: usize,
+    lines: usize,
+}
+
+impl<'a> Ahead<'a> {
+    #[inline(always)]
+    fn new(rows: Rows, index: Option<&'a [u32]>, tokens: Range<usize>) -> Self {
+        // A row may begin anywhere in its first line.
+        let aligned = (rows.base as usize | rows.stride).is_multiple_of(LINE);
+        let row_lines = (4 * rows.floats).div_ceil(LINE) + usize::from(!aligned);
+        let lines = row_lines * tokens.len();
+        let mut ahead = Self { row: rows.base, rows, index, tokens, line: 0, row_lines, lines };
+        ahead.find();
+        ahead
+    }
+    #[inline(always)]
+    fn find(&mut self) {
+        if let Some(token) = self.tokens.clone().next() {
+            let row = self.index.map_or(token, |index| index[token] as usize);
+            self.row = self.rows.base.wrapping_byte_add(row * self.rows.stride);
+        }
+    }
+    /// Fetches the next lines, one part of `parts`.
+    #[inline(always)]
+    fn fetch<T: Tier>(&mut self, parts: usize) {
+        for _ in 0..self.lines.div_ceil(parts) {
+            if self.tokens.is_empty() {
+                return;
+            }
+            T::prefetch(self.row.wrapping_byte_add(self.line * LINE));
+            self.line += 1;
+            if self.line == self.row_lines {
+                self.line = 0;
+                self.tokens.start += 1;
+                self.find();
+            }
+        }
+    }
+}
+
 /// `out [panel][rows][n*16]` becomes the gradient.
 ///
 /// # Safety
@@ -70,16 +135,33 @@ fn stretches(tokens: &Tokens, part: &Part, most: usize, mut f: impl FnMut(usize,
 pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32]) {
     let n = g.d.n;
     let rows = out.len() / (n * LANES * g.panels);
+    let row_tiles = rows.div_ceil(T::TOKEN_ROWS[n - 1]);
     out.fill(0.0);
+    // SAFETY: row 0 of a exists, and the tile's columns are inside it.
+    let a = unsafe { g.a.panel(0, 0).add(g.column) }.cast_const();
+    let a_stride = 4 * g.a.row_stride();
     stretches(g.tokens, g.part, BLOCK, |token, count| {
+        // Most often the block that comes next; where it is not, nothing but a few lines is lost.
+        let next = token + count..g.index.len().min(token + count + BLOCK);
+        let mut next_a = Ahead::new(Rows { base: a, stride: a_stride, floats: rows }, Some(g.index), next.clone());
         for (p, out) in out.chunks_exact_mut(rows * n * LANES).enumerate() {
+            let last = p + 1 == g.panels;
+            let (next_p, next_d) = if last { (0, next.clone()) } else { (p + 1, token..token + count) };
+            let d = g.d.base.wrapping_byte_add(next_p * g.panel_stride);
+            let mut next_d = Ahead::new(Rows { base: d, stride: g.d.stride, floats: n * LANES }, None, next_d);
             for (first, m) in tiles(rows, T::TOKEN_ROWS[n - 1]) {
+                if row_tiles >= AHEAD_TILES {
+                    next_d.fetch::<T>(row_tiles);
+                    if last {
+                        next_a.fetch::<T>(row_tiles);
+                    }
+                }
                 // SAFETY: rows, tokens, panels and columns are in range by the caller's promise.
                 unsafe {
                     let call = TokensCall {
                         index: g.index.as_ptr().add(token),
-                        a: g.a.panel(0, 0).add(g.column + first),
-                        a_stride: 4 * g.a.row_stride(),
+                        a: a.add(first),
+                        a_stride,
                         b: g.d.base.byte_add(p * g.panel_stride + token * g.d.stride),
                         b_stride: g.d.stride,
                         tokens: count,
@@ -163,16 +245,35 @@ pub(crate) unsafe fn symbol_grad<V: Vector>(d: Columns, ids: &[u32], tokens: &To
 /// - as [`symbol_grad`].
 #[inline(always)]
 pub(crate) unsafe fn bias_grad<V: Vector>(d: Columns, tokens: &Tokens, part: &Part, out: &mut [f32]) {
-    out.fill(0.0);
-    for j in 0..d.n {
-        // SAFETY: tokens and columns are in range by the caller's promise.
-        unsafe {
-            let mut sum = V::splat(0.0);
-            stretches(tokens, part, usize::MAX, |token, count| {
-                for token in token..token + count {
-                    sum = sum.add(V::load(d.base.byte_add(token * d.stride).add(j * LANES)));
+    // SAFETY: tokens and columns are in range by the caller's promise; `out` holds d.n vectors.
+    unsafe {
+        match d.n {
+            1 => column_sums::<V, 1>(d, tokens, part, out),
+            2 => column_sums::<V, 2>(d, tokens, part, out),
+            3 => column_sums::<V, 3>(d, tokens, part, out),
+            _ => column_sums::<V, 4>(d, tokens, part, out),
+        }
+    }
+}
+
+/// N sums side by side: one alone would wait for its own last addition.
+///
+/// # Safety
+/// - as [`symbol_grad`], with d.n = N.
+#[inline(always)]
+unsafe fn column_sums<V: Vector, const N: usize>(d: Columns, tokens: &Tokens, part: &Part, out: &mut [f32]) {
+    // SAFETY: tokens and columns are in range by the caller's promise.
+    unsafe {
+        let mut sums = [V::splat(0.0); N];
+        stretches(tokens, part, usize::MAX, |token, count| {
+            for token in token..token + count {
+                let row = d.base.byte_add(token * d.stride);
+                for (j, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.add(V::load(row.add(j * LANES)));
                 }
-            });
+            }
+        });
+        for (j, sum) in sums.iter().enumerate() {
             sum.store(out.as_mut_ptr().add(j * LANES));
         }
     }
