@@ -130,6 +130,9 @@ unsafe fn rows_half<const M: usize, const N: usize>(
         let mut offset = 0;
         for _ in 0..call.runs {
             for k in 0..call.run_bytes / 4 {
+                if half == 0 {
+                    _mm_prefetch::<_MM_HINT_T1>(b.wrapping_byte_offset(call.ahead).cast());
+                }
                 let a: [__m256; M] = std::array::from_fn(|m| _mm256_broadcast_ss(&*rows[m].byte_add(offset).add(k)));
                 // One weight at a time: 12 accumulators, 3 broadcasts and 1 weight are all 16 registers.
                 #[expect(clippy::needless_range_loop, reason = "j walks the columns of every row")]

@@ -146,6 +146,7 @@ macro_rules! rows_loop {
             unsafe {
                 core::arch::asm!(
                     $(load_acc!($i: $($a $j),+),)+
+                    "mov {p}, qword ptr [{c} + 96]",
                     "xor {k:e}, {k:e}",
                     "2:",
                     "mov {end}, qword ptr [{c} + 80]",
@@ -154,6 +155,7 @@ macro_rules! rows_loop {
                     "3:",
                     $(concat!("vmovups zmm", $w, ", zmmword ptr [{b} + 64*", $wj, "]"),)+
                     $(fma_row!($t, concat!("{", stringify!($row), "} + {k}"), $($a $aw),+),)+
+                    "prefetcht1 byte ptr [{b} + {p}]",
                     concat!("add {b}, 64*", $n),
                     "add {k}, 4",
                     "cmp {k}, {end}",

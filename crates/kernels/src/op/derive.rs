@@ -60,8 +60,7 @@ pub(crate) unsafe fn start_rows<T: Tier>(s: &StartRows<'_>, out: &mut [f32]) {
             let mut acc = Acc::new();
             for (i, m) in tiles(symbols, T::ROWS[n - 1]) {
                 let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
-                let mut call =
-                    RowsCall { init: [biases.as_ptr(); MAX_ROWS], acc: acc_at, runs: 0, run_bytes: 0, jump_bytes: 0 };
+                let mut call = RowsCall::new(biases.as_ptr(), acc_at, 0);
                 // SAFETY: the embedding's rows are there by the caller's promise, `w` has k rows.
                 unsafe { product::<T>(&at, run, n, (s.first + i, m), w.as_ptr(), &mut call) };
                 for (row, acc) in of_symbols[i * width..].chunks_exact_mut(width).zip(&acc.0).take(m) {

@@ -37,7 +37,7 @@ pub(crate) unsafe fn embedding_grad<T: Tier>(g: &EmbeddingGrad<'_>, out: &mut [f
     let mut acc = Acc::new();
     for (i, m) in tiles(out.len() / width, T::ROWS[n - 1]) {
         let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
-        let mut call = RowsCall { init: [zeros.as_ptr(); MAX_ROWS], acc: acc_at, runs: 0, run_bytes: 0, jump_bytes: 0 };
+        let mut call = RowsCall::new(zeros.as_ptr(), acc_at, 0);
         // SAFETY: rows and columns are in range by the caller's promise, `b` has k rows.
         unsafe { product::<T>(&g.sums, Run { packed, slot: 0, k }, n, (g.first + i, m), b, &mut call) };
         for (row, acc) in out[i * width..].chunks_exact_mut(width).zip(&acc.0).take(m) {

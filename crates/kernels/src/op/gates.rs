@@ -98,7 +98,10 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
     for p in f.panels.clone() {
         let n = panels.width(p);
-        for (first, m) in tiles(f.lanes.len(), T::ROWS[n - 1]) {
+        // The panel after this one; after the last, the first, for the next step.
+        let after = if p + 1 < f.panels.end { p + 1 } else { f.panels.start };
+        let next = |k: usize| panels.offset(after, k) as isize - panels.offset(p, k) as isize;
+        for (tile, (first, m)) in tiles(f.lanes.len(), T::ROWS[n - 1]).enumerate() {
             let lane = f.lanes.start + first;
             let token = f.tokens.token(f.t, lane);
             let mut prev = [0; MAX_ROWS];
@@ -108,8 +111,7 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
             let at = Lanes { m, lane, token, prev };
             // SAFETY: rows and panels are in range by the caller's promise; start rows by the clamp below.
             unsafe {
-                let mut call =
-                    RowsCall { init: [std::ptr::null(); MAX_ROWS], acc: acc_at, runs: 1, run_bytes: 0, jump_bytes: 0 };
+                let mut call = RowsCall::new(std::ptr::null(), acc_at, shape.k_x());
                 let start = start.add(slots.offset(p, start_rows));
                 let start_width = slots.width(p) * LANES;
                 for i in 0..m {
@@ -128,7 +130,7 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
                     for (i, row) in rows.iter_mut().enumerate().take(m) {
                         *row = x.panel(0, f.tokens.row(token + i));
                     }
-                    call.run_bytes = 4 * shape.k_x();
+                    call.look_ahead(tile, n, next(shape.k_x()));
                     T::strided_rows(n, m, &rows, w_ih.add(panels.offset(p, shape.k_x())), &mut call);
                     for i in 0..m {
                         call.init[i] = acc_at.add(i * ACC_STRIDE);
@@ -140,6 +142,7 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
                 call.runs = 1;
                 call.run_bytes = 4 * shape.k_h();
                 call.acc = acc_at.add(h_slot);
+                call.look_ahead(tile, n, next(shape.k_h()));
                 for init in call.init.iter_mut().take(m) {
                     *init = init.add(h_slot);
                 }

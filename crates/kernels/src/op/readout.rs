@@ -59,13 +59,7 @@ pub(crate) unsafe fn readout<T: Tier>(r: &Readout<'_>) {
                 for (i, row) in rows.iter_mut().enumerate().take(m) {
                     *row = r.h.panel(0, r.tokens.row(token + i));
                 }
-                let mut call = RowsCall {
-                    init: [bias.add(panels.first(p) * LANES); MAX_ROWS],
-                    acc: acc_at,
-                    runs: 1,
-                    run_bytes: 4 * r.head.k_h(),
-                    jump_bytes: 0,
-                };
+                let mut call = RowsCall::new(bias.add(panels.first(p) * LANES), acc_at, r.head.k_h());
                 T::strided_rows(n, m, &rows, w.add(panels.offset(p, r.head.k_h())), &mut call);
                 for i in 0..m {
                     for j in 0..n {
@@ -155,13 +149,7 @@ pub(crate) unsafe fn head_grad<T: Tier>(g: &HeadGrad<'_>) {
                 for (i, row) in rows.iter_mut().enumerate().take(m) {
                     *row = g.d_logits.panel(0, token + i);
                 }
-                let mut call = RowsCall {
-                    init: [zeros.as_ptr(); MAX_ROWS],
-                    acc: acc_at,
-                    runs: 1,
-                    run_bytes: 4 * k,
-                    jump_bytes: 0,
-                };
+                let mut call = RowsCall::new(zeros.as_ptr(), acc_at, k);
                 T::strided_rows(n, m, &rows, w.add(panels.offset(q, k)), &mut call);
                 for i in 0..m {
                     for j in 0..n {

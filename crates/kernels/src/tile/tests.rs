@@ -104,6 +104,7 @@ fn rows_of(p: &RowsProblem, body: RowsLoop, a: &[&mut [f32]], b: &[f32], init: &
         runs: p.runs,
         run_bytes: 4 * p.run,
         jump_bytes: 4 * p.gap,
+        ahead: 4096,
     };
     for i in 0..p.m {
         rows[i] = a[i].as_ptr();
@@ -326,13 +327,7 @@ fn strided<T: Tier>(name: &str, exact: bool) {
                 let run = |body: RowsLoop| {
                     let mut acc = Acc([[CANARY; ACC_STRIDE]; MAX_ROWS]);
                     let rows = std::array::from_fn(|i| if i < m { a[i * stride..].as_ptr() } else { std::ptr::null() });
-                    let mut call = RowsCall {
-                        init: [init.as_ptr(); MAX_ROWS],
-                        acc: acc.0.as_mut_ptr().cast(),
-                        runs: 1,
-                        run_bytes: 4 * k,
-                        jump_bytes: 0,
-                    };
+                    let mut call = RowsCall::new(init.as_ptr(), acc.0.as_mut_ptr().cast(), k);
                     // SAFETY: m rows of k floats at one stride, k rows of b, n vectors of init; the tier is available.
                     unsafe { body(n, m, &rows, b.as_ptr(), &mut call) };
                     acc
