@@ -38,13 +38,13 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
         let batch = args.batch.unwrap_or(model.config.batch);
         tell(&corpus);
         let corpus = std::sync::Arc::new(corpus);
-        crew.install(|| model.evaluate_split(&corpus, split, (batch, model.config.eval_tokens), &crew, &kernels))?
+        crew.steady(|| model.evaluate_split(&corpus, split, (batch, model.config.eval_tokens), &crew, &kernels))?
     } else {
         let source = corpus::files(&args.files)?;
         let whole = Config { val_frac: 0.0, test_frac: 0.0, ..model.config.clone() };
         let corpus = std::sync::Arc::new(corpus::open(&source, &whole, vocab, Io::Map)?);
         tell(&corpus);
-        crew.install(|| model.evaluate_file(&corpus, &crew, &kernels))?
+        crew.steady(|| model.evaluate_file(&corpus, &crew, &kernels))?
     };
     let Some(Evaluation { nats, bits, perplexity, tokens, unseen }) = score else {
         return Err(Failure::new(BAD_DATA, "the text is too short to be scored in so many lanes")

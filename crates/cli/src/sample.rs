@@ -90,7 +90,7 @@ pub(crate) fn run(args: &SampleArgs) -> Result<u8, Failure> {
     let (crew, kernels) = machine(Some(args.threads.unwrap_or_else(Crew::available).min(options.samples)))?;
     let notes = Progress::new();
     let (model, _) = model::load(&args.model, &crew, &kernels, &notes)?;
-    crew.install(|| {
+    crew.steady(|| {
         let generator = match &state {
             None => Generator::new(&model, &options, &crew, &kernels),
             Some(state) => Generator::resume(&model, &options, state, &crew, &kernels),

@@ -11,25 +11,27 @@ pub(crate) fn alone(kernels: &Kernels, program: &[Op], steps: usize, pass: &Pass
 }
 
 impl Crew {
-    /// Cuts the claim into `parts` blocks of lanes, as even as they go.
+    /// Each worker takes an even part of the lanes.
     pub(crate) fn by_lanes(
+        &self,
         kernels: &Kernels,
         program: &[Op],
         steps: usize,
         pass: &Pass<'_>,
-        mut share: Share<'_>,
-        parts: usize,
+        mut claim: Share<'_>,
     ) {
-        let lanes = share.lanes();
-        let parts = parts.min(lanes.len());
-        if parts <= 1 {
-            return alone(kernels, program, steps, pass, &mut share);
+        let (lanes, workers) = (claim.lanes(), self.threads());
+        if workers == 1 || lanes.len() <= 1 {
+            return alone(kernels, program, steps, pass, &mut claim);
         }
-        let low = parts / 2;
-        let (a, b) = share.split_at(lanes.start + lanes.len() * low / parts);
-        rayon::join(
-            || Self::by_lanes(kernels, program, steps, pass, a, low),
-            || Self::by_lanes(kernels, program, steps, pass, b, parts - low),
-        );
+        let border = |worker: usize| lanes.start + lanes.len() * worker / workers;
+        self.fork(&|worker| {
+            let part = border(worker)..border(worker + 1);
+            if !part.is_empty() {
+                // SAFETY: the parts of different workers do not overlap; the claim itself waits for the fork to end.
+                let mut share = unsafe { claim.block(part) };
+                alone(kernels, program, steps, pass, &mut share);
+            }
+        });
     }
 }

@@ -4,8 +4,8 @@
 //! told, by the time from the first start to the last end. The median of the stretches counts. The bench takes its
 //! fraction of the peak from here, `gatemill machine` what it shows.
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Barrier, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use gatemill_kernels::{Buffer, Kernels, OutOfMemory};
@@ -58,7 +58,8 @@ impl Crew {
         work: impl Fn(&T) -> f64 + Sync,
     ) -> Result<f64, OutOfMemory> {
         let start = Barrier::new(self.threads());
-        let of_workers: Vec<Result<[Stretch; STRETCHES], OutOfMemory>> = self.broadcast(|| {
+        let of_workers = Mutex::new(Vec::new());
+        self.fork(&|_| {
             let matter = prepare();
             let stretches = std::array::from_fn(|_| {
                 // One without memory comes to the starts too: the others wait there.
@@ -67,8 +68,10 @@ impl Crew {
                 let done = matter.as_ref().map_or(0.0, &work);
                 (begin, Instant::now(), done)
             });
-            matter.map(|_| stretches)
+            of_workers.lock().unwrap_or_else(PoisonError::into_inner).push(matter.map(|_| stretches));
         });
+        let of_workers: Vec<Result<[Stretch; STRETCHES], OutOfMemory>> =
+            of_workers.into_inner().unwrap_or_else(PoisonError::into_inner);
         let of_workers = of_workers.into_iter().collect::<Result<Vec<_>, _>>()?;
         let mut rates: [f64; STRETCHES] = std::array::from_fn(|i| rate(of_workers.iter().map(|worker| worker[i])));
         rates.sort_by(f64::total_cmp);

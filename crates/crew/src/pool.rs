@@ -1,11 +1,16 @@
 //! The pool: rayon's threads, as many as the caller asks or as the affinity mask and the cgroup quota allow.
 
+use crate::fork::Yard;
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Workers that share passes and tiles out among themselves.
 #[derive(Debug)]
 pub struct Crew {
     pool: ThreadPool,
+    yard: Yard,
+    /// Held while a steady section lasts.
+    section: Mutex<()>,
 }
 
 /// The threads are not to be had.
@@ -26,7 +31,7 @@ impl Crew {
             .num_threads(threads)
             .thread_name(|i| format!("gatemill-{i}"))
             .build()
-            .map(|pool| Self { pool })
+            .map(|pool| Self { pool, yard: Yard::new(), section: Mutex::new(()) })
             .map_err(|e| CrewError { threads, reason: e.to_string() })
     }
     /// Workers that this process may use: affinity mask and cgroup quota.
@@ -37,12 +42,26 @@ impl Crew {
     pub fn threads(&self) -> usize {
         self.pool.current_num_threads()
     }
-    /// Runs `f` on a worker. Inside, sharing work out allocates nothing: do a whole training run in one call.
+    /// Runs `f` on a worker, where rayon's parallel calls use this pool. For passes and tiles see [`Crew::steady`].
     pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         self.pool.install(f)
     }
-    /// Runs `f` once on every worker, all at the same time.
-    pub(crate) fn broadcast<R: Send>(&self, f: impl Fn() -> R + Sync) -> Vec<R> {
-        self.pool.broadcast(|_| f())
+    /// Runs `f(worker)` once on every thread of the pool.
+    pub(crate) fn broadcast_once<R: Send>(&self, f: impl Fn(usize) -> R + Sync) -> Vec<R> {
+        self.pool.broadcast(|thread| f(thread.index()))
+    }
+    pub(crate) fn yard(&self) -> &Yard {
+        &self.yard
+    }
+    /// This thread's turn to open a steady section; none where it is a worker of the pool and another has its turn.
+    pub(crate) fn one_section(&self) -> Option<MutexGuard<'_, ()>> {
+        if self.pool.current_thread_index().is_none() {
+            return Some(self.section.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        match self.section.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(TryLockError::Poisoned(turn)) => Some(turn.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 }

@@ -1,49 +1,49 @@
-//! Tiles: a flat output cut at listed borders, each piece a plain `&mut` slice with one owner.
+//! Tiles: a flat output cut at listed borders, each piece a plain `&mut` slice with one owner. Who is free takes the next.
 
 use crate::Crew;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-fn cut<T: Send>(out: &mut [T], borders: &[usize], first: usize, f: &(impl Fn(usize, &mut [T]) + Sync)) {
-    match borders.len() {
-        0 | 1 => {}
-        2 => f(first, out),
-        n => {
-            let half = n / 2;
-            let (a, b) = out.split_at_mut(borders[half] - borders[0]);
-            rayon::join(|| cut(a, &borders[..=half], first, f), || cut(b, &borders[half..], first + half, f));
-        }
-    }
-}
+/// The begin of a slice that is cut up among workers.
+struct Begin<T>(*mut T);
 
-fn halve<const N: usize>(
-    slices: [&mut [f32]; N],
-    block: usize,
-    first: usize,
-    leaf: usize,
-    f: &(impl Fn(usize, [&mut [f32]; N]) + Sync),
-) {
-    let len = slices[0].len();
-    if len <= leaf {
-        return f(first, slices);
+// SAFETY: what is reached through it is handed to one worker a piece, and is `Send`.
+unsafe impl<T: Send> Sync for Begin<T> {}
+
+impl<T> Begin<T> {
+    /// # Safety
+    /// - the range is inside the slice, and no other piece that lives overlaps it.
+    unsafe fn piece<'a>(&self, range: std::ops::Range<usize>) -> &'a mut [T] {
+        // SAFETY: the caller's promise.
+        unsafe { std::slice::from_raw_parts_mut(self.0.add(range.start), range.len()) }
     }
-    let mid = (len / 2).next_multiple_of(block);
-    if mid >= len {
-        return f(first, slices);
-    }
-    let mut low: [&mut [f32]; N] = std::array::from_fn(|_| &mut [][..]);
-    let mut high: [&mut [f32]; N] = std::array::from_fn(|_| &mut [][..]);
-    for ((slice, low), high) in slices.into_iter().zip(&mut low).zip(&mut high) {
-        (*low, *high) = slice.split_at_mut(mid);
-    }
-    rayon::join(|| halve(low, block, first, leaf, f), || halve(high, block, first + mid, leaf, f));
 }
 
 impl Crew {
+    /// Calls `f(i)` for every i below `count`, once, on all workers.
+    fn each(&self, count: usize, f: impl Fn(usize) + Sync) {
+        if count <= 1 {
+            return (0..count).for_each(f);
+        }
+        let next = AtomicUsize::new(0);
+        self.fork(&|_| {
+            loop {
+                match next.fetch_add(1, Ordering::Relaxed) {
+                    i if i < count => f(i),
+                    _ => return,
+                }
+            }
+        });
+    }
+
     /// Calls `f(i, out[borders[i]..borders[i + 1]])` for every i, on all workers. `borders` ascends from 0 to the length.
     ///
     /// Panics where the borders do not fit `out`.
     pub fn tiles<T: Send>(&self, out: &mut [T], borders: &[usize], f: impl Fn(usize, &mut [T]) + Sync) {
-        assert!(borders.first() == Some(&0) && borders.last() == Some(&out.len()), "tiles: borders do not fit");
-        self.install(|| cut(out, borders, 0, &f));
+        let fits = borders.first() == Some(&0) && borders.last() == Some(&out.len()) && borders.is_sorted();
+        assert!(fits, "tiles: borders do not fit");
+        let begin = Begin(out.as_mut_ptr());
+        // SAFETY: borders ascend inside `out`, so pieces do not overlap; each number is given out once.
+        self.each(borders.len() - 1, |i| f(i, unsafe { begin.piece(borders[i]..borders[i + 1]) }));
     }
 
     /// Cuts equally long slices alike, at multiples of `block`, into pieces of about `leaf`, and calls
@@ -57,8 +57,15 @@ impl Crew {
         leaf: usize,
         f: impl Fn(usize, [&mut [f32]; N]) + Sync,
     ) {
-        assert!(slices.iter().all(|s| s.len() == slices[0].len()), "pieces: lengths differ");
-        self.install(|| halve(slices, block, 0, leaf.max(block), &f));
+        let len = slices.first().map_or(0, |s| s.len());
+        assert!(slices.iter().all(|s| s.len() == len), "pieces: lengths differ");
+        let leaf = leaf.max(block).next_multiple_of(block);
+        let begins = slices.map(|s| Begin(s.as_mut_ptr()));
+        self.each(len.div_ceil(leaf), |i| {
+            let range = i * leaf..len.min((i + 1) * leaf);
+            // SAFETY: pieces of one slice follow one another inside it; each number is given out once.
+            f(range.start, std::array::from_fn(|n| unsafe { begins[n].piece(range.clone()) }));
+        });
     }
 }
 

@@ -1,14 +1,12 @@
 //! The unit split: a team shares the panels of every operation and meets at a barrier after each.
 //!
-//! A barrier needs all members at once, which rayon does not promise. So the team is whoever shows up: the leader opens
-//! a roll, waits a moment for the others, closes it, and the panels are cut by the number of names on it. A latecomer
-//! finds the roll closed and leaves. Bits do not depend on the cut, so they do not depend on who came.
+//! A fork has all workers at once, which a barrier needs; bits do not depend on their number.
 
 use crate::Crew;
 use crate::lanes::alone;
+use crate::wait::{Line, Patience};
 use gatemill_kernels::{Kernels, Op, Pass, Share, Workspace};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 /// How a pass is shared out. The bits are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,28 +29,17 @@ impl Split {
     }
 }
 
-/// Its own pair of cache lines, so that waiting for one word does not slow another down.
-#[repr(align(128))]
-struct Line<T>(T);
-
-/// Set in the roll once it is closed.
-const CLOSED: usize = 1 << 32;
-/// How long the leader waits for the team: waking a sleeping worker takes tens of microseconds.
-const ROLL_CALL: Duration = Duration::from_micros(500);
-/// Turns of the spin loop before a waiting member yields its core: about two microseconds.
-const SPINS: u32 = 400;
-
-/// A team: its roll, and a barrier for those on it.
-struct Team {
-    roll: Line<AtomicUsize>,
+/// The barrier of a team.
+struct Barrier {
+    members: usize,
     arrived: Line<AtomicUsize>,
     round: Line<AtomicUsize>,
     /// A member panicked: nobody waits any longer.
     broken: AtomicBool,
 }
 
-/// Marks the team broken if its member unwinds.
-struct Alive<'a>(&'a Team);
+/// Breaks the barrier if its member unwinds.
+struct Alive<'a>(&'a Barrier);
 
 impl Drop for Alive<'_> {
     fn drop(&mut self) {
@@ -62,112 +49,42 @@ impl Drop for Alive<'_> {
     }
 }
 
-impl Team {
-    fn new() -> Self {
-        Self {
-            roll: Line(AtomicUsize::new(0)),
-            arrived: Line(AtomicUsize::new(0)),
-            round: Line(AtomicUsize::new(0)),
-            broken: AtomicBool::new(false),
-        }
+impl Barrier {
+    fn new(members: usize) -> Self {
+        let (arrived, round) = (Line(AtomicUsize::new(0)), Line(AtomicUsize::new(0)));
+        Self { members, arrived, round, broken: AtomicBool::new(false) }
     }
-    /// Spins, then yields, until `done`.
-    fn wait(&self, mut done: impl FnMut() -> bool) {
-        let mut turns = 0;
-        while !done() {
-            assert!(!self.broken.load(Ordering::Acquire), "another worker of the team panicked");
-            if turns < SPINS {
-                turns += 1;
-                std::hint::spin_loop();
-            } else {
-                std::thread::yield_now();
-            }
-        }
-    }
-    /// This worker's number, or None where the roll is closed.
-    fn sign(&self) -> Option<usize> {
-        let sign = |n| if n & CLOSED == 0 { Some(n + 1) } else { None };
-        self.roll.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, sign).ok()
-    }
-    /// Leader: waits a moment for `wanted` names, then closes the roll. The team's size.
-    fn close(&self, wanted: usize) -> usize {
-        let begun = Instant::now();
-        while self.roll.0.load(Ordering::Acquire) < wanted && begun.elapsed() < ROLL_CALL {
-            std::hint::spin_loop();
-        }
-        self.roll.0.fetch_or(CLOSED, Ordering::AcqRel)
-    }
-    /// The team's size, once the leader has closed the roll.
-    fn size(&self) -> usize {
-        let mut roll = 0;
-        self.wait(|| {
-            roll = self.roll.0.load(Ordering::Acquire);
-            roll & CLOSED != 0
-        });
-        roll & !CLOSED
-    }
-    /// Returns when all `size` members have called it.
-    fn meet(&self, size: usize) {
+    /// Returns when all members have called it.
+    fn meet(&self) {
         let round = self.round.0.load(Ordering::Acquire);
-        if self.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == size {
+        if self.arrived.0.fetch_add(1, Ordering::AcqRel) + 1 == self.members {
             self.arrived.0.store(0, Ordering::Release);
             self.round.0.store(round + 1, Ordering::Release);
         } else {
-            self.wait(|| self.round.0.load(Ordering::Acquire) != round);
-        }
-    }
-}
-
-/// What the members of a team share.
-struct Work<'a> {
-    team: Team,
-    kernels: &'a Kernels,
-    program: &'a [Op],
-    steps: usize,
-    pass: &'a Pass<'a>,
-    claim: Share<'a>,
-}
-
-impl Work<'_> {
-    fn member(&self, number: usize, size: usize) {
-        let _alive = Alive(&self.team);
-        // SAFETY: `sign` gives each member another number, all below the size at closing; every member runs the same
-        // list with a barrier after each operation; the claim itself is not used, and `by_units` outlives them all.
-        let mut share = unsafe { self.claim.member(number, size) };
-        for op in self.program.iter().filter(|op| op.t() < self.steps) {
-            self.kernels.run(op, self.pass, &mut share);
-            self.team.meet(size);
-        }
-    }
-    fn leader(&self, wanted: usize) {
-        let Some(number) = self.team.sign() else { return };
-        let size = self.team.close(wanted);
-        self.member(number, size);
-    }
-    fn follower(&self) {
-        if let Some(number) = self.team.sign() {
-            self.member(number, self.team.size());
-        }
-    }
-    /// Offers `n` places to the pool.
-    fn followers(&self, n: usize) {
-        match n {
-            0 => {}
-            1 => self.follower(),
-            n => {
-                rayon::join(|| self.follower(), || self.followers(n - 1));
-            }
+            Patience::ENDLESS.wait(|| {
+                assert!(!self.broken.load(Ordering::Acquire), "another worker of the team panicked");
+                self.round.0.load(Ordering::Acquire) != round
+            });
         }
     }
 }
 
 impl Crew {
-    fn by_units(kernels: &Kernels, program: &[Op], steps: usize, pass: &Pass<'_>, mut claim: Share<'_>, wanted: usize) {
-        if wanted <= 1 {
-            return alone(kernels, program, steps, pass, &mut claim);
+    fn by_units(&self, kernels: &Kernels, program: &[Op], steps: usize, pass: &Pass<'_>, mut claim: Share<'_>) {
+        let barrier = Barrier::new(self.threads());
+        let together = self.fork_together(&|worker| {
+            let _alive = Alive(&barrier);
+            // SAFETY: each worker has another number; every one runs the same list with a barrier after each operation;
+            // the claim itself waits for the fork to end.
+            let mut share = unsafe { claim.member(worker, barrier.members) };
+            for op in program.iter().filter(|op| op.t() < steps) {
+                kernels.run(op, pass, &mut share);
+                barrier.meet();
+            }
+        });
+        if !together {
+            alone(kernels, program, steps, pass, &mut claim);
         }
-        let work = Work { team: Team::new(), kernels, program, steps, pass, claim };
-        rayon::join(|| work.leader(wanted), || work.followers(wanted - 1));
     }
 
     /// Carries out the operations of the first `steps` steps of `program` on the whole workspace.
@@ -180,12 +97,11 @@ impl Crew {
         ws: &mut Workspace,
         split: Split,
     ) {
-        let workers = self.threads();
-        self.install(|| match split {
-            Split::Lanes => Self::by_lanes(kernels, program, steps, pass, ws.share(), workers),
-            Split::Units => Self::by_units(kernels, program, steps, pass, ws.share(), workers),
+        match split {
+            Split::Lanes => self.by_lanes(kernels, program, steps, pass, ws.share()),
+            Split::Units => self.by_units(kernels, program, steps, pass, ws.share()),
             Split::Alone => alone(kernels, program, steps, pass, &mut ws.share()),
-        });
+        }
     }
 }
 
@@ -194,46 +110,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_comes_meets_at_every_barrier() {
+    fn all_meet_at_every_barrier() {
         for threads in [1, 2, 3, 7] {
             let crew = Crew::new(threads).unwrap();
-            for _ in 0..50 {
-                let team = Team::new();
+            for _ in 0..20 {
+                let barrier = Barrier::new(threads);
                 let counter = AtomicUsize::new(0);
-                let member = |number: usize, size: usize| {
-                    assert!(number < size);
+                crew.fork(&|_| {
                     for round in 0..20 {
                         counter.fetch_add(1, Ordering::SeqCst);
-                        team.meet(size);
-                        assert!(counter.load(Ordering::SeqCst) >= (round + 1) * size);
-                        team.meet(size);
+                        barrier.meet();
+                        assert!(counter.load(Ordering::SeqCst) >= (round + 1) * threads);
+                        barrier.meet();
                     }
-                    size
-                };
-                fn followers(n: usize, f: &(impl Fn() + Sync)) {
-                    if n > 0 {
-                        rayon::join(f, || followers(n - 1, f));
-                    }
-                }
-                let (size, ()) = crew.install(|| {
-                    rayon::join(
-                        || {
-                            let number = team.sign().unwrap();
-                            let size = team.close(threads);
-                            member(number, size)
-                        },
-                        || {
-                            followers(threads - 1, &|| {
-                                if let Some(number) = team.sign() {
-                                    member(number, team.size());
-                                }
-                            });
-                        },
-                    )
                 });
-                assert!((1..=threads).contains(&size));
-                assert_eq!(counter.load(Ordering::SeqCst), 20 * size);
+                assert_eq!(counter.load(Ordering::SeqCst), 20 * threads);
             }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "worker 0 fails")]
+    fn a_member_that_panics_leaves_nobody_waiting() {
+        let crew = Crew::new(2).unwrap();
+        let barrier = Barrier::new(2);
+        crew.fork(&|worker| {
+            let _alive = Alive(&barrier);
+            if worker == 0 {
+                panic!("worker 0 fails");
+            }
+            barrier.meet();
+        });
     }
 }

@@ -6,11 +6,11 @@
 //! as one of three kinds of rows: per row, per token, per lane.
 //!
 //! **Who may touch what.** A [`Share`] is a claim on some lanes of a workspace, or on some panels of all lanes. The
-//! whole claim comes from `&mut Workspace`; splitting it by lanes gives disjoint claims, safely, because every
+//! whole claim comes from `&mut Workspace`. Claims on different lanes of it may be used side by side, because every
 //! operation of this crate writes only cells of its share's lanes and reads only these, row 0 (which nobody writes) and
 //! read-only weights. `prev_row` never leaves its lane: `Tokens` can't be built otherwise. A claim on panels reads the
-//! columns of its neighbours too, so its holders must meet at a barrier between any two operations: that constructor is
-//! unsafe, and `crew` holds the argument.
+//! columns of its neighbours too, so its holders must meet at a barrier between any two operations. Both constructors
+//! are unsafe, and `crew` holds the argument that lanes and panels are disjoint.
 
 use crate::buffer::{Buffer, OutOfMemory};
 use crate::pack::{LANES, Panels};
@@ -337,11 +337,15 @@ pub struct Share<'w> {
 }
 
 impl<'w> Share<'w> {
-    /// Lanes below and from `lane` on, as two claims.
-    pub fn split_at(self, lane: usize) -> (Share<'w>, Share<'w>) {
-        assert!(self.lanes.contains(&lane) && self.members == 1, "lane {lane} is not inside {:?}", self.lanes);
-        let part = |lanes| Share { ws: self.ws, lanes, member: 0, members: 1, exclusive: PhantomData };
-        (part(self.lanes.start..lane), part(lane..self.lanes.end))
+    /// The claim on some of this claim's lanes.
+    ///
+    /// # Safety
+    /// - shares that live at the same time have no lane in common;
+    /// - the claim itself is not used until they are gone.
+    pub unsafe fn block(&self, lanes: Range<usize>) -> Share<'_> {
+        let inside = self.lanes.start <= lanes.start && lanes.end <= self.lanes.end;
+        assert!(inside && self.members == 1, "lanes {lanes:?} are not inside {:?}", self.lanes);
+        Share { ws: self.ws, lanes, member: 0, members: 1, exclusive: PhantomData }
     }
     /// The lanes of this claim.
     pub fn lanes(&self) -> Range<usize> {

@@ -203,9 +203,9 @@ impl Run {
         if let Place::Folder(run) = place {
             look(run)?;
         }
-        let mut trainer = crew.install(|| Trainer::new(&config, Arc::clone(&corpus), Arc::clone(&crew), kernels))?;
+        let mut trainer = crew.steady(|| Trainer::new(&config, Arc::clone(&corpus), Arc::clone(&crew), kernels))?;
         trainer.room_for_snapshot()?;
-        let step_seconds = crew.install(|| trainer.rehearse())?;
+        let step_seconds = crew.steady(|| trainer.rehearse())?;
         count_out(&mut config, &mut trainer, step_seconds, 0.0);
         let path = match place {
             Place::Folder(run) => run.clone(),
@@ -309,7 +309,7 @@ impl Run {
     /// fail.
     pub fn go(&mut self, observer: &mut dyn Observer) -> Result<Outcome, RunError> {
         let crew = Arc::clone(&self.crew);
-        let result = crew.install(|| self.steps(observer));
+        let result = crew.steady(|| self.steps(observer));
         if let Err(error) = &result {
             // The caller is told by the result, the log by this.
             let event = self.notice(error.to_string());

@@ -191,6 +191,11 @@ impl Trainer {
     /// One chunk through the nine stages. Errors: the corpus failed or changed; the loss or gradient is not finite, and
     /// then nothing has moved.
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
+        let crew = Arc::clone(&self.crew);
+        crew.steady(|| self.nine_stages())
+    }
+
+    fn nine_stages(&mut self) -> Result<StepReport, TrainError> {
         let Self { model, network, grads, optimizer, norm, groups, crew, kernels, progress, .. } = self;
         let config = &model.config;
 

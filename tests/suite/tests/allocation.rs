@@ -55,7 +55,7 @@ fn calls_per_step(model: Model, crew: &Crew, kernels: &Kernels) -> [(u64, i64); 
     let n = model.steps * model.lanes;
     let ids: Vec<u32> = (0..n).map(|i| (i * 7 % model.vocab) as u32).collect();
     let targets: Vec<u32> = (0..n).map(|i| (i * 5 % model.vocab) as u32).collect();
-    crew.install(|| {
+    crew.steady(|| {
         let mut step = || learner.step((crew, kernels), &ids, &targets, (0.01, 0.1));
         step();
         let (first, _) = step();

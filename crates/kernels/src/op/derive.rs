@@ -7,7 +7,7 @@
 
 use crate::op::input_grad::{Run, product};
 use crate::pack::{Cell, Embedding, LANES, LayerLayout, Panels};
-use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::tile::{ACC_STRIDE, Acc, RowsCall, Tier, tiles};
 use crate::vector::Vector;
 use crate::view::At;
 

@@ -6,7 +6,7 @@
 
 use crate::op::input_grad::{Run, product};
 use crate::pack::{LANES, LayerShape};
-use crate::tile::{Acc, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::tile::{Acc, RowsCall, Tier, tiles};
 use crate::view::At;
 
 /// The resolved operation: some rows of one panel of dE.

@@ -209,12 +209,12 @@ impl Run {
         let (corpus, crew, kernels) = (Arc::clone(&setup.corpus), Arc::clone(&setup.crew), setup.kernels);
         let mut trainer = setup
             .crew
-            .install(|| Trainer::resume(&setup.config, &loaded.snapshot, corpus, Arc::clone(&crew), kernels))?;
+            .steady(|| Trainer::resume(&setup.config, &loaded.snapshot, corpus, Arc::clone(&crew), kernels))?;
         let step = trainer.step_count();
         let cut = folder::cut_back(setup.storage.as_ref(), folder.path(), step, state.due.is_some())
             .map_err(|(path, source)| RunError::Io { doing: "cut back", path, source })?;
 
-        let step_seconds = setup.crew.install(|| trainer.rehearse())?;
+        let step_seconds = setup.crew.steady(|| trainer.rehearse())?;
         let (seconds, epoch_seconds) = seconds_so_far(&cut.events, setup.config.tokens_per_step() as f64);
         // A run that had come to its end goes on where another end was asked for.
         let asks = |flags: &[&str]| changes.iter().any(|change| flags.contains(&change.flag.as_str()));
