@@ -43,9 +43,11 @@ fn bf16(c: &mut Criterion) {
                 (0..lanes * columns).map(|i| pre[panels.at(lanes, i / columns, i % columns)]).collect();
             hold(name, &row_major, product.truth());
             let mut group = c.benchmark_group(format!("gate_loop {}/{name}", product.size()));
-            peak(&mut group, |repeats| if name == "bf16" { gates.chains(repeats) } else { fma.fma_chains(repeats) });
+            let chains = |repeats| if name == "bf16" { gates.chains(repeats) } else { fma.fma_chains(repeats) };
+            peak(&mut group, "before", chains);
             group.throughput(Throughput::Elements(product.flop()));
             group.bench_function("gatemill", |b| b.iter(|| work(&mut pre)));
+            peak(&mut group, "after", chains);
             group.finish();
         }
     }

@@ -1,8 +1,8 @@
 //! How a kernel is measured: beside the rivals where it is a product, with the machine's peak in the same group.
 //!
-//! A group's member `peak` is the tier's multiply-adds in registers, measured just before the kernel, with the same thread:
-//! a rate over that of `peak` is the fraction of the peak. Elementwise kernels stand beside `read`, a sum over as many
-//! bytes. `cargo xtask record-benches` makes the table.
+//! A group's members `peak before` and `peak after` are the tier's multiply-adds in registers, on the same thread: a rate
+//! over the larger is the fraction of the peak. Elementwise kernels stand beside `read`, a sum over as many bytes.
+//! `cargo xtask record-benches` makes the table.
 
 use crate::product::{Product, RIVALS};
 use criterion::measurement::WallTime;
@@ -27,11 +27,11 @@ pub fn kernels() -> Kernels {
     Kernels::from_env().expect("a tier of this machine")
 }
 
-/// FMA in registers, as the member `peak`.
-pub fn peak(group: &mut BenchmarkGroup<'_, WallTime>, flop_of: impl Fn(u64) -> f64) {
+/// Multiply-adds in registers, as the member `peak before` or `peak after`.
+pub fn peak(group: &mut BenchmarkGroup<'_, WallTime>, when: &str, flop_of: impl Fn(u64) -> f64) {
     const REPEATS: u64 = 1 << 12;
     group.throughput(Throughput::Elements(flop_of(REPEATS) as u64));
-    group.bench_function("peak", |b| b.iter(|| flop_of(REPEATS)));
+    group.bench_function(format!("peak {when}"), |b| b.iter(|| flop_of(REPEATS)));
 }
 
 /// Ours beside the rivals' bare product; elements are FLOP of the product. What is verified is the caller's for ours, and
@@ -46,7 +46,7 @@ pub fn beside<T>(
 ) {
     product.hold_rivals();
     let mut group = c.benchmark_group(format!("{name} {}/{}", product.size(), kernels.name()));
-    peak(&mut group, |repeats| kernels.fma_chains(repeats));
+    peak(&mut group, "before", |repeats| kernels.fma_chains(repeats));
     group.throughput(Throughput::Elements(product.flop()));
     for (name, work) in ours {
         group.bench_function(*name, |b| b.iter(|| work(state)));
@@ -55,6 +55,7 @@ pub fn beside<T>(
     for (name, rival) in RIVALS {
         group.bench_function(name, |b| b.iter(|| rival(product, &mut out)));
     }
+    peak(&mut group, "after", |repeats| kernels.fma_chains(repeats));
     group.finish();
 }
 
