@@ -3,6 +3,7 @@
 //! Elements are FLOP (design section 8): criterion's "Gelem/s" is GFLOP/s.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use gatemill_benches::measure::config;
 use gatemill_benches::{Bench, Point};
 use gatemill_cell::Cell;
 use gatemill_crew::Crew;
@@ -17,7 +18,7 @@ fn phases(c: &mut Criterion) {
                 let point = Point { cell, layers, hidden, steps, lanes, vocab: 65 };
                 let mut bench = Bench::verified(point, &crew, &kernels);
                 let mut group = c.benchmark_group(format!("{name}/{}/{threads}t/{}", cell.name(), kernels.name()));
-                group.sample_size(20);
+                group.sample_size(10);
                 group.throughput(Throughput::Elements((point.flop() / 3.0) as u64));
                 group.bench_function("forward", |b| b.iter(|| bench.forward(&crew, &kernels)));
                 group.throughput(Throughput::Elements(point.flop() as u64));
@@ -33,5 +34,5 @@ fn phases(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, phases);
+criterion_group! { name = benches; config = config(); targets = phases }
 criterion_main!(benches);

@@ -2,7 +2,12 @@
 //!
 //! `cargo bench -p gatemill-benches` measures; `cargo test -p gatemill-benches --benches` runs each once and checks it.
 //! Records with machine, date and command stand in `benches/record/`.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+pub mod measure; // settings of criterion, the peak, the rivals beside ours
+
+pub mod layer; // a layer whose operations are run one at a time
+pub mod product; // a matrix product in f64 and by the rivals
 
 use gatemill_cell::{Cell, Chunk, Network, NetworkOptions, Params, WeightGrads};
 use gatemill_crew::Crew;

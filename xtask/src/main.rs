@@ -24,6 +24,7 @@ mod asan;
 mod benches;
 mod fuzz;
 mod install;
+mod record;
 mod tiers;
 mod torture;
 
@@ -62,6 +63,15 @@ enum Task {
         #[arg(long, value_name = "NAME")]
         filter: Option<String>,
     },
+    /// Measure each kernel beside its rivals and write the record, benches/record/DATE-CPU-Ncores-kernels.{json,md}.
+    RecordBenches {
+        /// The CPU in the record's file name, such as zen5; else what the system calls it.
+        #[arg(long, value_name = "NAME")]
+        cpu: Option<String>,
+        /// Take what a run of the benches left in this folder (target/criterion) and run nothing.
+        #[arg(long, value_name = "FOLDER")]
+        from: Option<std::path::PathBuf>,
+    },
 }
 
 fn main() -> ExitCode {
@@ -86,6 +96,10 @@ fn run(args: Args) -> Result<bool> {
         Task::Test { only, list: false } => suite::run_all(&workspace, &suite::choose(&only)?),
         Task::Torture { fuzz_seconds, kills, filter } => {
             torture::run(&workspace, fuzz_seconds, kills, filter.as_deref())
+        }
+        Task::RecordBenches { cpu, from } => {
+            record::run(&workspace, cpu.as_deref(), from.as_deref())?;
+            true
         }
     })
 }

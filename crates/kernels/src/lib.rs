@@ -33,6 +33,10 @@ mod arch; // one file per tier
 mod run; // operations on a claim: shapes checked, addresses resolved
 mod table; // entry points per tier, safe methods
 
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bf16; // whether bf16 fits the packing: for the benches alone
+
 pub use buffer::{Buffer, OutOfMemory};
 pub use isa::{Isa, IsaError};
 pub use op::gates::Dropout;

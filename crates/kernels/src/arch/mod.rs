@@ -6,6 +6,8 @@
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
+#[cfg(all(feature = "bench", target_arch = "x86_64"))]
+pub(crate) mod avx512_bf16;
 #[cfg(test)]
 pub(crate) mod model;
 pub(crate) mod portable;
