@@ -95,16 +95,18 @@ pub(crate) trait Vector: Copy {
     /// The largest lane; NaN lanes are passed over.
     #[inline(always)]
     fn max_lane(self) -> f32 {
-        let a = self.to_array();
-        let mut best = a[0];
-        let mut i = 1;
-        while i < 16 {
-            if a[i] > best || best.is_nan() {
-                best = a[i];
+        let mut a = self.to_array();
+        let mut width = 8;
+        while width > 0 {
+            let mut i = 0;
+            while i < width {
+                let (x, y) = (a[i], a[i + width]);
+                a[i] = if y > x || x.is_nan() { y } else { x };
+                i += 1;
             }
-            i += 1;
+            width /= 2;
         }
-        best
+        a[0]
     }
     /// Results too small to be normal become zero: `(x + 2^-102) - 2^-102`.
     ///

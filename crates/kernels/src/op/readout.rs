@@ -71,47 +71,69 @@ pub(crate) unsafe fn readout<T: Tier>(r: &Readout<'_>) {
         }
     }
     let Some(loss) = &r.loss else { return };
-    for lane in r.lanes.clone() {
+    for lane in r.lanes.clone().step_by(ABREAST) {
         let token = r.tokens.token(r.t, lane);
-        // SAFETY: the token's row holds the padded vocabulary; its nats are the worker's own.
-        unsafe {
-            let row = std::slice::from_raw_parts_mut(r.logits.panel(0, token), panels.vectors() * LANES);
-            *loss.nats.panel(0, token) = cross_entropy::<T::V>(row, r.head.vocab, loss.targets[token], loss.scale);
-        }
+        // SAFETY: each token's row holds the padded vocabulary; its nats are the worker's own.
+        unsafe { cross_entropy::<T::V>(r, loss, token..token + ABREAST.min(r.lanes.end - lane)) };
     }
 }
 
-/// Nats of one token; its logits become their gradient. `row` is padded to vectors; padding becomes zero.
+/// Tokens whose losses are computed side by side: each is a chain of a maximum, exponentials, a sum and a division.
+const ABREAST: usize = 8;
+
+/// Nats of at most [`ABREAST`] tokens; their logits become their gradients. Rows are padded to vectors; padding becomes
+/// zero.
+///
+/// # Safety
+/// - the tier is available; these tokens and their rows are the worker's own.
 #[inline(always)]
-unsafe fn cross_entropy<V: Vector>(row: &mut [f32], vocab: usize, target: u32, scale: f32) -> f32 {
-    let target = target as usize;
-    if target >= vocab {
-        row.fill(0.0);
-        return 0.0;
-    }
-    row[vocab..].fill(f32::NEG_INFINITY);
-    // SAFETY: rows are whole vectors; the tier is available.
+unsafe fn cross_entropy<V: Vector>(r: &Readout<'_>, loss: &Loss<'_>, tokens: Range<usize>) {
+    let (vocab, floats) = (r.head.vocab, r.head.panels().vectors() * LANES);
+    let (mut max, mut sum) = ([0.0; ABREAST], [0.0; ABREAST]);
+    // SAFETY: the caller's; a row is whole vectors.
     unsafe {
-        let mut top = V::load(row.as_ptr());
-        for v in row.chunks_exact(LANES) {
-            top = V::load(v.as_ptr()).max(top);
+        let row = |token: usize| std::slice::from_raw_parts_mut(r.logits.panel(0, token), floats);
+        for (token, max) in tokens.clone().zip(&mut max) {
+            let row = row(token);
+            row[vocab..].fill(f32::NEG_INFINITY);
+            let mut top = V::load(row.as_ptr());
+            for v in row.chunks_exact(LANES) {
+                top = V::load(v.as_ptr()).max(top);
+            }
+            *max = top.max_lane();
         }
-        let max = top.max_lane();
-        let at_target = row[target] - max;
-        let max = V::splat(max);
-        let mut sum = V::splat(0.0);
-        for v in row.chunks_exact_mut(LANES) {
-            let e = exp(V::load(v.as_ptr()).sub(max));
-            e.store(v.as_mut_ptr());
-            sum = sum.add(e);
+        // What is left out has no target, and no loss.
+        let target = |token: usize| loss.targets[token] as usize;
+        let mut at_target = [0.0; ABREAST];
+        for ((token, at), &max) in tokens.clone().zip(&mut at_target).zip(&max) {
+            *at = row(token).get(target(token)).map_or(0.0, |&logit| logit - max);
         }
-        let sum = sum.sum();
-        let share = V::splat(scale / sum);
-        for v in row.chunks_exact_mut(LANES) {
-            V::load(v.as_ptr()).mul(share).flush().store(v.as_mut_ptr());
+        for ((token, sum), &max) in tokens.clone().zip(&mut sum).zip(&max) {
+            let max = V::splat(max);
+            let mut all = V::splat(0.0);
+            for v in row(token).chunks_exact_mut(LANES) {
+                let e = exp(V::load(v.as_ptr()).sub(max));
+                e.store(v.as_mut_ptr());
+                all = all.add(e);
+            }
+            *sum = all.sum();
         }
-        row[target] -= scale;
-        (libm::log(f64::from(sum)) - f64::from(at_target)) as f32
+        for (token, &sum) in tokens.clone().zip(&sum) {
+            let share = V::splat(loss.scale / sum);
+            for v in row(token).chunks_exact_mut(LANES) {
+                V::load(v.as_ptr()).mul(share).flush().store(v.as_mut_ptr());
+            }
+        }
+        for ((token, &sum), &at_target) in tokens.zip(&sum).zip(&at_target) {
+            let (row, target) = (row(token), target(token));
+            *loss.nats.panel(0, token) = if target < vocab {
+                row[target] -= loss.scale;
+                (libm::log(f64::from(sum)) - f64::from(at_target)) as f32
+            } else {
+                row.fill(0.0);
+                0.0
+            };
+        }
     }
 }
 
