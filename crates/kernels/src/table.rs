@@ -104,7 +104,7 @@ macro_rules! entries {
             type V = <$tiles as Tier>::V;
 
             entry!([$($features)?] forward(f: &Forward<'_>) = op::gates::forward::<$tiles>);
-            entry!([$($features)?] backward(b: &Backward<'_>) = op::gate_grad::backward::<V>);
+            entry!([$($features)?] backward(b: &Backward<'_>) = op::gate_grad::backward::<$tiles>);
             entry!([$($features)?] input_grad(g: &InputGrad<'_>) = op::input_grad::input_grad::<$tiles>);
             entry!([$($features)?] readout(r: &Readout<'_>) = op::readout::readout::<$tiles>);
             entry!([$($features)?] head_grad(g: &HeadGrad<'_>) = op::readout::head_grad::<$tiles>);

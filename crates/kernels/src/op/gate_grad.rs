@@ -5,6 +5,7 @@
 
 use crate::math::tanh;
 use crate::pack::{Cell, LANES, LayerShape};
+use crate::tile::Tier;
 use crate::vector::Vector;
 use crate::view::{At, Tokens};
 use std::ops::Range;
@@ -30,18 +31,41 @@ pub(crate) struct Backward<'a> {
 /// # Safety
 /// - as [`super::gates::forward`].
 #[inline(always)]
-pub(crate) unsafe fn backward<V: Vector>(b: &Backward<'_>) {
+pub(crate) unsafe fn backward<T: Tier>(b: &Backward<'_>) {
     let panels = b.shape.slots();
     for p in b.panels.clone() {
         for lane in b.lanes.clone() {
             let token = b.tokens.token(b.t, lane);
             // SAFETY: rows and panels are in range by the caller's promise.
             unsafe {
-                match b.shape.cell {
-                    Cell::Rnn => rnn::<V>(b, panels.first(p), panels.width(p), lane, token),
-                    Cell::Lstm => lstm::<V>(b, p, lane, token),
-                    Cell::Gru => gru::<V>(b, p, lane, token),
+                if p + 1 < b.panels.end {
+                    ahead::<T>(b, p + 1, token);
                 }
+                match b.shape.cell {
+                    Cell::Rnn => rnn::<T::V>(b, panels.first(p), panels.width(p), lane, token),
+                    Cell::Lstm => lstm::<T::V>(b, p, lane, token),
+                    Cell::Gru => gru::<T::V>(b, p, lane, token),
+                }
+            }
+        }
+    }
+}
+
+/// Asks for what panel `p` of this token will be computed from: rows lie too far apart for the hardware to see them
+/// coming.
+#[inline(always)]
+unsafe fn ahead<T: Tier>(b: &Backward<'_>, p: usize, token: usize) {
+    let panels = b.shape.slots();
+    let width = panels.width(p);
+    let units = if b.shape.cell == Cell::Rnn { panels.first(p)..panels.first(p) + width } else { p..p + 1 };
+    // SAFETY: the panel is in range by the caller's promise.
+    unsafe {
+        for unit in units {
+            let row = b.tokens.row(token);
+            T::prefetch(b.d_y.panel(unit, row));
+            match &b.c {
+                Some(c) => T::prefetch(c.panel(unit, b.tokens.prev_rows()[token] as usize)),
+                None => T::prefetch(b.h.panel(unit, row)),
             }
         }
     }
