@@ -1,6 +1,7 @@
 //! Tier `avx2`: two ymm are the vector; tiles of 3 lanes x 4 ymm walk half a panel.
 
-use crate::tile::{ACC_STRIDE, MAX_ROWS, RowsCall, Tier, TokensCall, by_shape};
+use super::x86::{fma_row, load_acc, load_c, rows_loop, stamp, store_acc, store_c, tokens_loop};
+use crate::tile::{MAX_ROWS, RowsCall, Tier, TokensCall};
 use crate::vector::Vector;
 use core::arch::x86_64::*;
 
@@ -110,125 +111,85 @@ pub(crate) fn features() -> [(&'static str, bool); 2] {
 /// The tier's token; reached only through detection.
 pub(crate) struct Tiles;
 
-/// Half of a `rows` tile: eight columns of each of N vectors. The panel is walked once for each half.
-///
-/// # Safety
-/// - as [`Tier::rows`] with m = M, n = N; `half` is 0 or 1.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn rows_half<const M: usize, const N: usize>(
-    rows: &[*const f32; MAX_ROWS],
-    b: *const f32,
-    call: &RowsCall,
-    half: usize,
-) {
-    // SAFETY: every address is one that the caller vouched for.
-    unsafe {
-        let at = 8 * half;
-        let mut acc: [[__m256; N]; M] =
-            std::array::from_fn(|m| std::array::from_fn(|j| _mm256_loadu_ps(call.init[m].add(16 * j + at))));
-        let mut b = b.add(at);
-        let mut offset = 0;
-        for _ in 0..call.runs {
-            for k in 0..call.run_bytes / 4 {
-                if half == 0 {
-                    _mm_prefetch::<_MM_HINT_T1>(b.wrapping_byte_offset(call.ahead).cast());
-                }
-                let a: [__m256; M] = std::array::from_fn(|m| _mm256_broadcast_ss(&*rows[m].byte_add(offset).add(k)));
-                // One weight at a time: 12 accumulators, 3 broadcasts and 1 weight are all 16 registers.
-                #[expect(clippy::needless_range_loop, reason = "j walks the columns of every row")]
-                for j in 0..N {
-                    let w = _mm256_loadu_ps(b.add(16 * j));
-                    for m in 0..M {
-                        acc[m][j] = _mm256_fmadd_ps(a[m], w, acc[m][j]);
-                    }
-                }
-                b = b.add(16 * N);
-            }
-            offset += call.run_bytes + call.jump_bytes;
-        }
-        for (m, row) in acc.iter().enumerate() {
-            for (j, c) in row.iter().enumerate() {
-                _mm256_storeu_ps(call.acc.add(m * ACC_STRIDE + 16 * j + at), *c);
-            }
-        }
-    }
+/// All loops of one kind and N, for half a panel: eight columns of each vector.
+macro_rules! loops {
+    ($kind:ident, 4, $($name:ident)+) => { stamp!($kind, ["avx2" "ymm" "ymm0" "ymm1" "ymm2" "ymm3" "ymm4" "ymm5" "ymm6" "ymm7" "ymm8" "ymm9" "ymm10" "ymm11" "ymm12" "ymm13" "ymm14" "ymm15"], 4, [8 0, 9 1, 10 2, 11 3], [$($name)+], [],
+        r0 0 12 [0 "ymm8" 0, 1 "ymm9" 1, 2 "ymm10" 2, 3 "ymm11" 3];
+        r1 1 13 [4 "ymm8" 0, 5 "ymm9" 1, 6 "ymm10" 2, 7 "ymm11" 3]); };
+    // All registers are taken: one broadcast, and the last weight is read by each row.
+    ($kind:ident, 3x4, $name:ident) => { $kind!(["avx2" "ymm" "ymm0" "ymm1" "ymm2" "ymm3" "ymm4" "ymm5" "ymm6" "ymm7" "ymm8" "ymm9" "ymm10" "ymm11" "ymm12" "ymm13" "ymm14" "ymm15"], $name, 4, [12 0, 13 1, 14 2],
+        r0 0 15 [0 "ymm12" 0, 1 "ymm13" 1, 2 "ymm14" 2, 3 "ymmword ptr [{b} + 192]" 3];
+        r1 1 15 [4 "ymm12" 0, 5 "ymm13" 1, 6 "ymm14" 2, 7 "ymmword ptr [{b} + 192]" 3];
+        r2 2 15 [8 "ymm12" 0, 9 "ymm13" 1, 10 "ymm14" 2, 11 "ymmword ptr [{b} + 192]" 3]); };
+    ($kind:ident, 3, $($name:ident)+) => { stamp!($kind, ["avx2" "ymm" "ymm0" "ymm1" "ymm2" "ymm3" "ymm4" "ymm5" "ymm6" "ymm7" "ymm8" "ymm9" "ymm10" "ymm11" "ymm12" "ymm13" "ymm14" "ymm15"], 3, [12 0, 13 1, 14 2], [$($name)+], [],
+        r0 0 15 [0 "ymm12" 0, 1 "ymm13" 1, 2 "ymm14" 2];
+        r1 1 15 [3 "ymm12" 0, 4 "ymm13" 1, 5 "ymm14" 2];
+        r2 2 15 [6 "ymm12" 0, 7 "ymm13" 1, 8 "ymm14" 2];
+        r3 3 15 [9 "ymm12" 0, 10 "ymm13" 1, 11 "ymm14" 2]); };
+    ($kind:ident, 2, $($name:ident)+) => { stamp!($kind, ["avx2" "ymm" "ymm0" "ymm1" "ymm2" "ymm3" "ymm4" "ymm5" "ymm6" "ymm7" "ymm8" "ymm9" "ymm10" "ymm11" "ymm12" "ymm13" "ymm14" "ymm15"], 2, [12 0, 13 1], [$($name)+], [],
+        r0 0 14 [0 "ymm12" 0, 1 "ymm13" 1];
+        r1 1 15 [2 "ymm12" 0, 3 "ymm13" 1];
+        r2 2 14 [4 "ymm12" 0, 5 "ymm13" 1];
+        r3 3 15 [6 "ymm12" 0, 7 "ymm13" 1];
+        r4 4 14 [8 "ymm12" 0, 9 "ymm13" 1];
+        r5 5 15 [10 "ymm12" 0, 11 "ymm13" 1]); };
+    ($kind:ident, 1, $($name:ident)+) => { stamp!($kind, ["avx2" "ymm" "ymm0" "ymm1" "ymm2" "ymm3" "ymm4" "ymm5" "ymm6" "ymm7" "ymm8" "ymm9" "ymm10" "ymm11" "ymm12" "ymm13" "ymm14" "ymm15"], 1, [12 0], [$($name)+], [],
+        r0 0 13 [0 "ymm12" 0];
+        r1 1 14 [1 "ymm12" 0];
+        r2 2 15 [2 "ymm12" 0];
+        r3 3 13 [3 "ymm12" 0];
+        r4 4 14 [4 "ymm12" 0];
+        r5 5 15 [5 "ymm12" 0]); };
 }
 
-/// Half of a `tokens` tile.
-///
-/// # Safety
-/// - as [`Tier::tokens`] with m = M, n = N; `half` is 0 or 1.
-#[target_feature(enable = "avx2,fma")]
-unsafe fn tokens_half<const M: usize, const N: usize>(call: &TokensCall, half: usize) {
-    // SAFETY: every address is one that the caller vouched for.
-    unsafe {
-        let at = 8 * half;
-        let mut acc: [[__m256; N]; M] =
-            std::array::from_fn(|m| std::array::from_fn(|j| _mm256_loadu_ps(call.c.add((m * N + j) * 16 + at))));
-        for token in 0..call.tokens {
-            let b = call.b.byte_add(token * call.b_stride).add(at);
-            let row = call.a.byte_add(*call.index.add(token) as usize * call.a_stride);
-            let a: [__m256; M] = std::array::from_fn(|m| _mm256_broadcast_ss(&*row.add(m)));
-            #[expect(clippy::needless_range_loop, reason = "j walks the columns of every row")]
-            for j in 0..N {
-                let w = _mm256_loadu_ps(b.add(16 * j));
-                for m in 0..M {
-                    acc[m][j] = _mm256_fmadd_ps(a[m], w, acc[m][j]);
-                }
-            }
-        }
-        for (m, row) in acc.iter().enumerate() {
-            for (j, c) in row.iter().enumerate() {
-                _mm256_storeu_ps(call.c.add((m * N + j) * 16 + at), *c);
-            }
-        }
-    }
-}
+loops!(rows_loop, 4, rows_1x4 rows_2x4);
+loops!(rows_loop, 3x4, rows_3x4);
+loops!(rows_loop, 3, rows_1x3 rows_2x3 rows_3x3 rows_4x3);
+loops!(rows_loop, 2, rows_1x2 rows_2x2 rows_3x2 rows_4x2 rows_5x2 rows_6x2);
+loops!(rows_loop, 1, rows_1x1 rows_2x1 rows_3x1 rows_4x1 rows_5x1 rows_6x1);
+loops!(tokens_loop, 4, tokens_1x4 tokens_2x4);
+loops!(tokens_loop, 3x4, tokens_3x4);
+loops!(tokens_loop, 3, tokens_1x3 tokens_2x3 tokens_3x3 tokens_4x3);
+loops!(tokens_loop, 2, tokens_1x2 tokens_2x2 tokens_3x2 tokens_4x2 tokens_5x2 tokens_6x2);
+loops!(tokens_loop, 1, tokens_1x1 tokens_2x1 tokens_3x1 tokens_4x1 tokens_5x1 tokens_6x1);
 
-/// Both halves.
-///
-/// # Safety
-/// - as the halves.
-#[expect(clippy::extra_unused_type_parameters, reason = "`by_shape` names the vector first")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn rows_both<V, const M: usize, const N: usize>(
-    rows: &[*const f32; MAX_ROWS],
-    b: *const f32,
-    call: &mut RowsCall,
-) {
-    // SAFETY: the caller's obligations.
-    unsafe {
-        rows_half::<M, N>(rows, b, call, 0);
-        rows_half::<M, N>(rows, b, call, 1);
-    }
-}
+type RowsLoop = unsafe fn(&[*const f32; MAX_ROWS], *const f32, &mut RowsCall);
+type TokensLoop = unsafe fn(&TokensCall);
 
-/// Both halves.
-///
-/// # Safety
-/// - as the halves.
-#[expect(clippy::extra_unused_type_parameters, reason = "`by_shape` names the vector first")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn tokens_both<V, const M: usize, const N: usize>(call: &TokensCall) {
-    // SAFETY: the caller's obligations.
-    unsafe {
-        tokens_half::<M, N>(call, 0);
-        tokens_half::<M, N>(call, 1);
-    }
-}
+/// By n - 1, then m - 1.
+static ROWS: [&[RowsLoop]; 4] = [
+    &[rows_1x1, rows_2x1, rows_3x1, rows_4x1, rows_5x1, rows_6x1],
+    &[rows_1x2, rows_2x2, rows_3x2, rows_4x2, rows_5x2, rows_6x2],
+    &[rows_1x3, rows_2x3, rows_3x3, rows_4x3],
+    &[rows_1x4, rows_2x4, rows_3x4],
+];
+static TOKENS: [&[TokensLoop]; 4] = [
+    &[tokens_1x1, tokens_2x1, tokens_3x1, tokens_4x1, tokens_5x1, tokens_6x1],
+    &[tokens_1x2, tokens_2x2, tokens_3x2, tokens_4x2, tokens_5x2, tokens_6x2],
+    &[tokens_1x3, tokens_2x3, tokens_3x3, tokens_4x3],
+    &[tokens_1x4, tokens_2x4, tokens_3x4],
+];
+
+/// Columns of half a vector.
+const HALF: usize = 8;
 
 impl Tier for Tiles {
     type V = Avx2;
-    const ROWS: [usize; 4] = [6, 5, 4, 3];
-    const TOKEN_ROWS: [usize; 4] = [6, 5, 4, 3];
+    const ROWS: [usize; 4] = [6, 6, 4, 3];
+    const TOKEN_ROWS: [usize; 4] = [6, 6, 4, 3];
     // 12 of 16 ymm.
     const CHAINS: usize = 6;
 
+    // The panel is walked once for each half of its vectors.
     #[inline(always)]
     unsafe fn rows(n: usize, m: usize, rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {
-        // SAFETY: the caller's obligations.
+        let half = ROWS[n - 1][m - 1];
+        // SAFETY: the caller's obligations, for the low and then for the high columns.
         unsafe {
-            by_shape!(n, m, rows_both::<Avx2>(rows, b, call), [1: 1 2 3 4 5 6; 2: 1 2 3 4 5; 3: 1 2 3 4; 4: 1 2 3])
+            let (init, acc) = (call.init.map(|init| init.wrapping_add(HALF)), call.acc.add(HALF));
+            let mut high = RowsCall { init, acc, ..*call };
+            half(rows, b, call);
+            half(rows, b.add(HALF), &mut high);
         }
     }
     #[inline(always)]
@@ -238,8 +199,12 @@ impl Tier for Tiles {
     }
     #[inline(always)]
     unsafe fn tokens(n: usize, m: usize, call: &TokensCall) {
-        // SAFETY: the caller's obligations.
-        unsafe { by_shape!(n, m, tokens_both::<Avx2>(call), [1: 1 2 3 4 5 6; 2: 1 2 3 4 5; 3: 1 2 3 4; 4: 1 2 3]) }
+        let half = TOKENS[n - 1][m - 1];
+        // SAFETY: as above.
+        unsafe {
+            half(call);
+            half(&TokensCall { b: call.b.add(HALF), c: call.c.add(HALF), ..*call });
+        }
     }
 }
 

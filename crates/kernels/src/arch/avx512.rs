@@ -1,5 +1,6 @@
 //! Tier `avx512`: one zmm is the vector; tiles of 7 lanes x 4 zmm.
 
+use super::x86::{fma_row, load_acc, load_c, rows_loop, stamp, store_acc, store_c, tokens_loop};
 use crate::tile::{MAX_ROWS, RowsCall, Tier, TokensCall};
 use crate::vector::Vector;
 use core::arch::x86_64::*;
@@ -112,134 +113,9 @@ pub(crate) fn features() -> [(&'static str, bool); 6] {
 /// The tier's token; reached only through detection.
 pub(crate) struct Tiles;
 
-// The k loops are written in assembly because 7 rows x 4 zmm take all 32 registers: 28 accumulators, three weights, one
-// broadcast, and the fourth weight straight from memory. LLVM spills there. Each activation is broadcast into a register
-// once and used n times: a broadcast operand (`{1to16}`) in every FMA would be a load per FMA, and a core with two FMAs
-// and two loads a cycle then waits for its loads (doc/performance.md). The cross-check is `tile::rows_generic`.
-
-/// `acc += broadcast [at] * w` for each accumulator and weight of a row.
-macro_rules! fma_row {
-    ($t:literal, $at:expr, $($a:literal $w:literal),+) => {
-        concat!("vbroadcastss zmm", $t, ", dword ptr [", $at, "]\n",
-            $("vfmadd231ps zmm", $a, ", zmm", $t, ", ", $w, "\n"),+)
-    };
-}
-macro_rules! load_acc {
-    ($i:literal: $($a:literal $j:literal),+) => {
-        concat!("mov {p}, qword ptr [{c} + 8*", $i, "]\n",
-            $("vmovups zmm", $a, ", zmmword ptr [{p} + 64*", $j, "]\n"),+)
-    };
-}
-macro_rules! store_acc {
-    ($i:literal: $($a:literal $j:literal),+) => {
-        concat!($("vmovups zmmword ptr [{p} + 256*", $i, " + 64*", $j, "], zmm", $a, "\n"),+)
-    };
-}
-
-/// One `rows` loop of N vectors: the weights held in registers, then each row with the register of its broadcast and its
-/// accumulators.
-macro_rules! rows_loop {
-    ($name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal $t:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
-        #[target_feature(enable = "avx512f")]
-        unsafe fn $name(rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {
-            // SAFETY: reads rows, init and b, writes acc and `call.runs`: all vouched for by the caller.
-            unsafe {
-                core::arch::asm!(
-                    $(load_acc!($i: $($a $j),+),)+
-                    "mov {p}, qword ptr [{c} + 96]",
-                    "xor {k:e}, {k:e}",
-                    "2:",
-                    "mov {end}, qword ptr [{c} + 80]",
-                    "add {end}, {k}",
-                    ".p2align 5",
-                    "3:",
-                    $(concat!("vmovups zmm", $w, ", zmmword ptr [{b} + 64*", $wj, "]"),)+
-                    $(fma_row!($t, concat!("{", stringify!($row), "} + {k}"), $($a $aw),+),)+
-                    "prefetcht1 byte ptr [{b} + {p}]",
-                    concat!("add {b}, 64*", $n),
-                    "add {k}, 4",
-                    "cmp {k}, {end}",
-                    "jne 3b",
-                    "add {k}, qword ptr [{c} + 88]",
-                    "dec qword ptr [{c} + 72]",
-                    "jnz 2b",
-                    "mov {p}, qword ptr [{c} + 64]",
-                    $(store_acc!($i: $($a $j),+),)+
-                    $($row = in(reg) rows[$i],)+
-                    c = in(reg) call as *mut RowsCall,
-                    b = inout(reg) b => _,
-                    k = out(reg) _,
-                    end = out(reg) _,
-                    p = out(reg) _,
-                    out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
-                    out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
-                    out("zmm12") _, out("zmm13") _, out("zmm14") _, out("zmm15") _, out("zmm16") _, out("zmm17") _,
-                    out("zmm18") _, out("zmm19") _, out("zmm20") _, out("zmm21") _, out("zmm22") _, out("zmm23") _,
-                    out("zmm24") _, out("zmm25") _, out("zmm26") _, out("zmm27") _, out("zmm28") _, out("zmm29") _,
-                    out("zmm30") _, out("zmm31") _,
-                    options(nostack),
-                );
-            }
-        }
-    };
-}
-
-macro_rules! load_c {
-    ($n:literal $i:literal: $($a:literal $j:literal),+) => {
-        concat!($("vmovups zmm", $a, ", zmmword ptr [{c} + 64*", $n, "*", $i, " + 64*", $j, "]\n"),+)
-    };
-}
-macro_rules! store_c {
-    ($n:literal $i:literal: $($a:literal $j:literal),+) => {
-        concat!($("vmovups zmmword ptr [{c} + 64*", $n, "*", $i, " + 64*", $j, "], zmm", $a, "\n"),+)
-    };
-}
-
-/// One `tokens` loop.
-macro_rules! tokens_loop {
-    ($name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal $t:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
-        #[target_feature(enable = "avx512f")]
-        unsafe fn $name(call: &TokensCall) {
-            // SAFETY: reads index, a and b, writes c: all vouched for by the caller.
-            unsafe {
-                core::arch::asm!(
-                    $(load_c!($n $i: $($a $j),+),)+
-                    ".p2align 5",
-                    "2:",
-                    "mov {p:e}, dword ptr [{index}]",
-                    "imul {p}, {sa}",
-                    "add {p}, {a}",
-                    $(concat!("vmovups zmm", $w, ", zmmword ptr [{b} + 64*", $wj, "]"),)+
-                    $(fma_row!($t, concat!("{p} + 4*", $i), $($a $aw),+),)+
-                    "add {index}, 4",
-                    "add {b}, {sb}",
-                    "dec {n}",
-                    "jnz 2b",
-                    $(store_c!($n $i: $($a $j),+),)+
-                    index = inout(reg) call.index => _,
-                    a = in(reg) call.a,
-                    sa = in(reg) call.a_stride,
-                    b = inout(reg) call.b => _,
-                    sb = in(reg) call.b_stride,
-                    n = inout(reg) call.tokens => _,
-                    c = in(reg) call.c,
-                    p = out(reg) _,
-                    out("zmm0") _, out("zmm1") _, out("zmm2") _, out("zmm3") _, out("zmm4") _, out("zmm5") _,
-                    out("zmm6") _, out("zmm7") _, out("zmm8") _, out("zmm9") _, out("zmm10") _, out("zmm11") _,
-                    out("zmm12") _, out("zmm13") _, out("zmm14") _, out("zmm15") _, out("zmm16") _, out("zmm17") _,
-                    out("zmm18") _, out("zmm19") _, out("zmm20") _, out("zmm21") _, out("zmm22") _, out("zmm23") _,
-                    out("zmm24") _, out("zmm25") _, out("zmm26") _, out("zmm27") _, out("zmm28") _, out("zmm29") _,
-                    out("zmm30") _, out("zmm31") _,
-                    options(nostack),
-                );
-            }
-        }
-    };
-}
-
-/// Stamps one kind of loop for every number of rows. Weights in zmm28 and up, broadcasts in turn in zmm24-27.
-macro_rules! stamp {
-    ($kind:ident, 4, $($name:ident)+) => { stamp!(@ $kind, 4, [28 0, 29 1, 30 2, 31 3], [$($name)+], [],
+/// All loops of one kind and N. Weights in zmm28 and up, broadcasts in turn in zmm24-27.
+macro_rules! loops {
+    ($kind:ident, 4, $($name:ident)+) => { stamp!($kind, ["avx512f" "zmm" "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], 4, [28 0, 29 1, 30 2, 31 3], [$($name)+], [],
         r0 0 24 [0 "zmm28" 0, 1 "zmm29" 1, 2 "zmm30" 2, 3 "zmm31" 3];
         r1 1 25 [4 "zmm28" 0, 5 "zmm29" 1, 6 "zmm30" 2, 7 "zmm31" 3];
         r2 2 26 [8 "zmm28" 0, 9 "zmm29" 1, 10 "zmm30" 2, 11 "zmm31" 3];
@@ -247,7 +123,7 @@ macro_rules! stamp {
         r4 4 24 [16 "zmm28" 0, 17 "zmm29" 1, 18 "zmm30" 2, 19 "zmm31" 3];
         r5 5 25 [20 "zmm28" 0, 21 "zmm29" 1, 22 "zmm30" 2, 23 "zmm31" 3]); };
     // All registers are taken: one broadcast, and the last weight is read by each row.
-    ($kind:ident, 7x4, $name:ident) => { $kind!($name, 4, [28 0, 29 1, 30 2],
+    ($kind:ident, 7x4, $name:ident) => { $kind!(["avx512f" "zmm" "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], $name, 4, [28 0, 29 1, 30 2],
         r0 0 31 [0 "zmm28" 0, 1 "zmm29" 1, 2 "zmm30" 2, 3 "zmmword ptr [{b} + 192]" 3];
         r1 1 31 [4 "zmm28" 0, 5 "zmm29" 1, 6 "zmm30" 2, 7 "zmmword ptr [{b} + 192]" 3];
         r2 2 31 [8 "zmm28" 0, 9 "zmm29" 1, 10 "zmm30" 2, 11 "zmmword ptr [{b} + 192]" 3];
@@ -255,40 +131,31 @@ macro_rules! stamp {
         r4 4 31 [16 "zmm28" 0, 17 "zmm29" 1, 18 "zmm30" 2, 19 "zmmword ptr [{b} + 192]" 3];
         r5 5 31 [20 "zmm28" 0, 21 "zmm29" 1, 22 "zmm30" 2, 23 "zmmword ptr [{b} + 192]" 3];
         r6 6 31 [24 "zmm28" 0, 25 "zmm29" 1, 26 "zmm30" 2, 27 "zmmword ptr [{b} + 192]" 3]); };
-    ($kind:ident, 3, $($name:ident)+) => { stamp!(@ $kind, 3, [28 0, 29 1, 30 2], [$($name)+], [],
+    ($kind:ident, 3, $($name:ident)+) => { stamp!($kind, ["avx512f" "zmm" "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], 3, [28 0, 29 1, 30 2], [$($name)+], [],
         r0 0 24 [0 "zmm28" 0, 1 "zmm29" 1, 2 "zmm30" 2]; r1 1 25 [3 "zmm28" 0, 4 "zmm29" 1, 5 "zmm30" 2];
         r2 2 26 [6 "zmm28" 0, 7 "zmm29" 1, 8 "zmm30" 2]; r3 3 27 [9 "zmm28" 0, 10 "zmm29" 1, 11 "zmm30" 2];
         r4 4 24 [12 "zmm28" 0, 13 "zmm29" 1, 14 "zmm30" 2]; r5 5 25 [15 "zmm28" 0, 16 "zmm29" 1, 17 "zmm30" 2];
         r6 6 26 [18 "zmm28" 0, 19 "zmm29" 1, 20 "zmm30" 2]; r7 7 27 [21 "zmm28" 0, 22 "zmm29" 1, 23 "zmm30" 2]); };
-    ($kind:ident, 2, $($name:ident)+) => { stamp!(@ $kind, 2, [28 0, 29 1], [$($name)+], [],
+    ($kind:ident, 2, $($name:ident)+) => { stamp!($kind, ["avx512f" "zmm" "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], 2, [28 0, 29 1], [$($name)+], [],
         r0 0 24 [0 "zmm28" 0, 1 "zmm29" 1]; r1 1 25 [2 "zmm28" 0, 3 "zmm29" 1];
         r2 2 26 [4 "zmm28" 0, 5 "zmm29" 1]; r3 3 27 [6 "zmm28" 0, 7 "zmm29" 1];
         r4 4 24 [8 "zmm28" 0, 9 "zmm29" 1]; r5 5 25 [10 "zmm28" 0, 11 "zmm29" 1];
         r6 6 26 [12 "zmm28" 0, 13 "zmm29" 1]; r7 7 27 [14 "zmm28" 0, 15 "zmm29" 1]); };
-    ($kind:ident, 1, $($name:ident)+) => { stamp!(@ $kind, 1, [28 0], [$($name)+], [],
+    ($kind:ident, 1, $($name:ident)+) => { stamp!($kind, ["avx512f" "zmm" "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], 1, [28 0], [$($name)+], [],
         r0 0 24 [0 "zmm28" 0]; r1 1 25 [1 "zmm28" 0]; r2 2 26 [2 "zmm28" 0]; r3 3 27 [3 "zmm28" 0];
         r4 4 24 [4 "zmm28" 0]; r5 5 25 [5 "zmm28" 0]; r6 6 26 [6 "zmm28" 0]; r7 7 27 [7 "zmm28" 0]); };
-    (@ $kind:ident, $n:tt, $w:tt, [], $done:tt, $($rest:tt)*) => {};
-    (@ $kind:ident, $n:tt, $w:tt, [$name:ident $($names:ident)*], [], $row:ident $i:literal $t:literal $acc:tt $(; $($rest:tt)*)?) => {
-        $kind!($name, $n, $w, $row $i $t $acc);
-        stamp!(@ $kind, $n, $w, [$($names)*], [$row $i $t $acc], $($($rest)*)?);
-    };
-    (@ $kind:ident, $n:tt, $w:tt, [$name:ident $($names:ident)*], [$($done:tt)+], $row:ident $i:literal $t:literal $acc:tt $(; $($rest:tt)*)?) => {
-        $kind!($name, $n, $w, $($done)+; $row $i $t $acc);
-        stamp!(@ $kind, $n, $w, [$($names)*], [$($done)+; $row $i $t $acc], $($($rest)*)?);
-    };
 }
 
-stamp!(rows_loop, 4, rows_1x4 rows_2x4 rows_3x4 rows_4x4 rows_5x4 rows_6x4);
-stamp!(rows_loop, 7x4, rows_7x4);
-stamp!(rows_loop, 3, rows_1x3 rows_2x3 rows_3x3 rows_4x3 rows_5x3 rows_6x3 rows_7x3 rows_8x3);
-stamp!(rows_loop, 2, rows_1x2 rows_2x2 rows_3x2 rows_4x2 rows_5x2 rows_6x2 rows_7x2 rows_8x2);
-stamp!(rows_loop, 1, rows_1x1 rows_2x1 rows_3x1 rows_4x1 rows_5x1 rows_6x1 rows_7x1 rows_8x1);
-stamp!(tokens_loop, 4, tokens_1x4 tokens_2x4 tokens_3x4 tokens_4x4 tokens_5x4 tokens_6x4);
-stamp!(tokens_loop, 7x4, tokens_7x4);
-stamp!(tokens_loop, 3, tokens_1x3 tokens_2x3 tokens_3x3 tokens_4x3 tokens_5x3 tokens_6x3 tokens_7x3 tokens_8x3);
-stamp!(tokens_loop, 2, tokens_1x2 tokens_2x2 tokens_3x2 tokens_4x2 tokens_5x2 tokens_6x2 tokens_7x2 tokens_8x2);
-stamp!(tokens_loop, 1, tokens_1x1 tokens_2x1 tokens_3x1 tokens_4x1 tokens_5x1 tokens_6x1 tokens_7x1 tokens_8x1);
+loops!(rows_loop, 4, rows_1x4 rows_2x4 rows_3x4 rows_4x4 rows_5x4 rows_6x4);
+loops!(rows_loop, 7x4, rows_7x4);
+loops!(rows_loop, 3, rows_1x3 rows_2x3 rows_3x3 rows_4x3 rows_5x3 rows_6x3 rows_7x3 rows_8x3);
+loops!(rows_loop, 2, rows_1x2 rows_2x2 rows_3x2 rows_4x2 rows_5x2 rows_6x2 rows_7x2 rows_8x2);
+loops!(rows_loop, 1, rows_1x1 rows_2x1 rows_3x1 rows_4x1 rows_5x1 rows_6x1 rows_7x1 rows_8x1);
+loops!(tokens_loop, 4, tokens_1x4 tokens_2x4 tokens_3x4 tokens_4x4 tokens_5x4 tokens_6x4);
+loops!(tokens_loop, 7x4, tokens_7x4);
+loops!(tokens_loop, 3, tokens_1x3 tokens_2x3 tokens_3x3 tokens_4x3 tokens_5x3 tokens_6x3 tokens_7x3 tokens_8x3);
+loops!(tokens_loop, 2, tokens_1x2 tokens_2x2 tokens_3x2 tokens_4x2 tokens_5x2 tokens_6x2 tokens_7x2 tokens_8x2);
+loops!(tokens_loop, 1, tokens_1x1 tokens_2x1 tokens_3x1 tokens_4x1 tokens_5x1 tokens_6x1 tokens_7x1 tokens_8x1);
 
 type RowsLoop = unsafe fn(&[*const f32; MAX_ROWS], *const f32, &mut RowsCall);
 type TokensLoop = unsafe fn(&TokensCall);

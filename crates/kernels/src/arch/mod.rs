@@ -11,3 +11,5 @@ pub(crate) mod avx512_bf16;
 #[cfg(test)]
 pub(crate) mod model;
 pub(crate) mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;

@@ -1,0 +1,133 @@
+//! The k loops of the x86 tiers in assembly, as macros over the register's name: zmm or ymm.
+//!
+//! Written in assembly because a tile takes all registers: 7 rows x 4 zmm are 28 accumulators, three weights, one
+//! broadcast, and the fourth weight straight from memory; 3 rows x 4 ymm are 12, 3, 1. LLVM spills there. Each activation
+//! is broadcast into a register once and used n times: a broadcast operand (`{1to16}`) in every FMA would be a load per
+//! FMA, and a core with two FMAs and two loads a cycle then waits for its loads (doc/performance.md). The cross-check is
+//! `tile::rows_generic`.
+//!
+//! An ISA is `["target feature" "register" "each" "register" ...]`; a row is its pointer, its number, the register of its
+//! broadcast, and `accumulator "weight" vector` for each vector.
+
+/// `acc += broadcast [at] * w` for each accumulator and weight of a row.
+macro_rules! fma_row {
+    ($v:literal $t:literal, $at:expr, $($a:literal $w:literal),+) => {
+        concat!("vbroadcastss ", $v, $t, ", dword ptr [", $at, "]\n",
+            $("vfmadd231ps ", $v, $a, ", ", $v, $t, ", ", $w, "\n"),+)
+    };
+}
+macro_rules! load_acc {
+    ($v:literal $i:literal: $($a:literal $j:literal),+) => {
+        concat!("mov {p}, qword ptr [{c} + 8*", $i, "]\n",
+            $("vmovups ", $v, $a, ", ", $v, "word ptr [{p} + 64*", $j, "]\n"),+)
+    };
+}
+macro_rules! store_acc {
+    ($v:literal $i:literal: $($a:literal $j:literal),+) => {
+        concat!($("vmovups ", $v, "word ptr [{p} + 256*", $i, " + 64*", $j, "], ", $v, $a, "\n"),+)
+    };
+}
+
+/// One `rows` loop of N vectors: the weights held in registers, then the rows.
+macro_rules! rows_loop {
+    ([$feature:literal $v:literal $($register:tt)+], $name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal $t:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
+        #[target_feature(enable = $feature)]
+        unsafe fn $name(rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {
+            // SAFETY: reads rows, init and b, writes acc and `call.runs`: all vouched for by the caller.
+            unsafe {
+                core::arch::asm!(
+                    $(load_acc!($v $i: $($a $j),+),)+
+                    "mov {p}, qword ptr [{c} + 96]",
+                    "xor {k:e}, {k:e}",
+                    "2:",
+                    "mov {end}, qword ptr [{c} + 80]",
+                    "add {end}, {k}",
+                    ".p2align 5",
+                    "3:",
+                    $(concat!("vmovups ", $v, $w, ", ", $v, "word ptr [{b} + 64*", $wj, "]"),)+
+                    $(fma_row!($v $t, concat!("{", stringify!($row), "} + {k}"), $($a $aw),+),)+
+                    "prefetcht1 byte ptr [{b} + {p}]",
+                    concat!("add {b}, 64*", $n),
+                    "add {k}, 4",
+                    "cmp {k}, {end}",
+                    "jne 3b",
+                    "add {k}, qword ptr [{c} + 88]",
+                    "dec qword ptr [{c} + 72]",
+                    "jnz 2b",
+                    "mov {p}, qword ptr [{c} + 64]",
+                    $(store_acc!($v $i: $($a $j),+),)+
+                    $($row = in(reg) rows[$i],)+
+                    c = in(reg) call as *mut RowsCall,
+                    b = inout(reg) b => _,
+                    k = out(reg) _,
+                    end = out(reg) _,
+                    p = out(reg) _,
+                    $(out($register) _,)+
+                    options(nostack),
+                );
+            }
+        }
+    };
+}
+
+macro_rules! load_c {
+    ($v:literal $n:literal $i:literal: $($a:literal $j:literal),+) => {
+        concat!($("vmovups ", $v, $a, ", ", $v, "word ptr [{c} + 64*", $n, "*", $i, " + 64*", $j, "]\n"),+)
+    };
+}
+macro_rules! store_c {
+    ($v:literal $n:literal $i:literal: $($a:literal $j:literal),+) => {
+        concat!($("vmovups ", $v, "word ptr [{c} + 64*", $n, "*", $i, " + 64*", $j, "], ", $v, $a, "\n"),+)
+    };
+}
+
+/// One `tokens` loop.
+macro_rules! tokens_loop {
+    ([$feature:literal $v:literal $($register:tt)+], $name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal $t:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
+        #[target_feature(enable = $feature)]
+        unsafe fn $name(call: &TokensCall) {
+            // SAFETY: reads index, a and b, writes c: all vouched for by the caller.
+            unsafe {
+                core::arch::asm!(
+                    $(load_c!($v $n $i: $($a $j),+),)+
+                    ".p2align 5",
+                    "2:",
+                    "mov {p:e}, dword ptr [{index}]",
+                    "imul {p}, {sa}",
+                    "add {p}, {a}",
+                    $(concat!("vmovups ", $v, $w, ", ", $v, "word ptr [{b} + 64*", $wj, "]"),)+
+                    $(fma_row!($v $t, concat!("{p} + 4*", $i), $($a $aw),+),)+
+                    "add {index}, 4",
+                    "add {b}, {sb}",
+                    "dec {n}",
+                    "jnz 2b",
+                    $(store_c!($v $n $i: $($a $j),+),)+
+                    index = inout(reg) call.index => _,
+                    a = in(reg) call.a,
+                    sa = in(reg) call.a_stride,
+                    b = inout(reg) call.b => _,
+                    sb = in(reg) call.b_stride,
+                    n = inout(reg) call.tokens => _,
+                    c = in(reg) call.c,
+                    p = out(reg) _,
+                    $(out($register) _,)+
+                    options(nostack),
+                );
+            }
+        }
+    };
+}
+
+/// Stamps one kind of loop for every number of rows: names, then rows.
+macro_rules! stamp {
+    ($kind:ident, $isa:tt, $n:tt, $w:tt, [], $done:tt, $($rest:tt)*) => {};
+    ($kind:ident, $isa:tt, $n:tt, $w:tt, [$name:ident $($names:ident)*], [], $row:ident $i:literal $t:literal $acc:tt $(; $($rest:tt)*)?) => {
+        $kind!($isa, $name, $n, $w, $row $i $t $acc);
+        stamp!($kind, $isa, $n, $w, [$($names)*], [$row $i $t $acc], $($($rest)*)?);
+    };
+    ($kind:ident, $isa:tt, $n:tt, $w:tt, [$name:ident $($names:ident)*], [$($done:tt)+], $row:ident $i:literal $t:literal $acc:tt $(; $($rest:tt)*)?) => {
+        $kind!($isa, $name, $n, $w, $($done)+; $row $i $t $acc);
+        stamp!($kind, $isa, $n, $w, [$($names)*], [$($done)+; $row $i $t $acc], $($($rest)*)?);
+    };
+}
+pub(super) use {fma_row, load_acc, load_c, rows_loop, stamp, store_acc, store_c, tokens_loop};
