@@ -49,9 +49,5 @@ pub(super) fn corpus(sizes: &Sizes) -> Result<Corpus, TrainError> {
     text.extend(&symbols);
     let options = OpenOptions { val_frac: 0.0, ..OpenOptions::default() };
     let corpus = Corpus::from_bytes("random symbols", text.into_bytes(), &options)?;
-    if corpus.vocab().len() == sizes.vocab {
-        Ok(corpus)
-    } else {
-        Err(CorpusError::Empty { size_bytes: 0 }.into())
-    }
+    if corpus.vocab().len() == sizes.vocab { Ok(corpus) } else { Err(CorpusError::Empty { size_bytes: 0 }.into()) }
 }
