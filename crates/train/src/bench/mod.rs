@@ -16,6 +16,7 @@ use crate::model::{CharModel, multiplying};
 use crate::phases::Phases;
 use crate::sample::{Generator, SampleOptions};
 use crate::trainer::Trainer;
+use gatemill_cell::Network;
 use gatemill_corpus::Split;
 use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
@@ -182,14 +183,13 @@ pub fn weights_after_warm_up(sizes: &Sizes, crew: &Arc<Crew>, kernels: Kernels) 
 }
 
 fn trainer(sizes: &Sizes, crew: &Arc<Crew>, kernels: Kernels) -> Result<Trainer, TrainError> {
-    let corpus = Arc::new(text::corpus(sizes)?);
-    crew.install(|| Trainer::new(&sizes.config(), corpus, Arc::clone(crew), kernels))
+    crew.install(|| Trainer::new(&sizes.config(), Arc::new(text::corpus(sizes)?), Arc::clone(crew), kernels))
 }
 
 fn train(task: &Task, crew: &Arc<Crew>, kernels: Kernels) -> Result<Record, BenchError> {
     let Task { kind, sizes, seconds } = *task;
     // Before the trainer is there: the memory that it takes is given back.
-    let expected = Expected::of(&sizes, crew, &kernels)?;
+    let expected = crew.install(|| Expected::of(&sizes, crew, &kernels))?;
     let mut trainer = trainer(&sizes, crew, kernels)?;
     crew.install(|| expected.warm_up(&sizes, &mut trainer))?;
     let (before, laps, after) = between_peaks(crew, &kernels, || {
@@ -208,15 +208,17 @@ fn train(task: &Task, crew: &Arc<Crew>, kernels: Kernels) -> Result<Record, Benc
 
 fn score(task: &Task, crew: &Arc<Crew>, kernels: &Kernels) -> Result<Record, BenchError> {
     let Task { kind, sizes, seconds } = *task;
-    let corpus = text::corpus(&sizes)?;
+    let corpus = crew.install(|| text::corpus(&sizes))?;
     let model = crew.install(|| CharModel::new(&sizes.config(), corpus.vocab(), crew, kernels))?;
-    let expected = Expected::losses(&model, &sizes)?;
+    let expected = crew.install(|| Expected::losses(&model, &sizes))?;
     let mut network = model.network(sizes.seq, sizes.batch)?;
     let tokens = (sizes.seq * sizes.batch) as u64;
-    let mut chunk = || eval::lanes(&model, &mut network, &corpus, Split::Train, tokens, (crew, kernels)).map(|_| ());
-    crew.install(|| (0..WARM_UP).try_for_each(|_| chunk()))?;
-    let (before, laps, after) = between_peaks(crew, kernels, || laps(seconds, &mut chunk))?;
+    let chunk = |network: &mut Network| {
+        eval::lanes(&model, network, &corpus, Split::Train, tokens, (crew, kernels)).map(|_| ())
+    };
+    crew.install(|| (0..WARM_UP).try_for_each(|_| chunk(&mut network)))?;
     expected.check(&sizes, network.nats(sizes.seq), (crew, kernels))?;
+    let (before, laps, after) = between_peaks(crew, kernels, || laps(seconds, || chunk(&mut network)))?;
     Ok(record(kind, sizes, (crew, kernels), tokens as f64, &laps, before.max(after)))
 }
 

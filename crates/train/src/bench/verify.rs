@@ -55,13 +55,13 @@ pub(super) enum Expected {
 pub(super) struct Losses(pub(super) Vec<(usize, Vec<f64>)>);
 
 impl Expected {
-    /// The committed hash where there is one that binds these kernels, else losses in f64.
+    /// The committed hash where there is one that binds these kernels, else losses in f64. To be called on a worker.
     pub(super) fn of(sizes: &Sizes, crew: &Crew, kernels: &Kernels) -> Result<Self, TrainError> {
         if let Some(hash) = Point::committed(sizes).filter(|_| kernels.name() != Isa::Portable.name()) {
             return Ok(Self::Weights(hash.to_owned()));
         }
         let vocab = text::vocab(sizes.vocab)?;
-        let model = crew.install(|| CharModel::new(&sizes.config(), &vocab, crew, kernels))?;
+        let model = CharModel::new(&sizes.config(), &vocab, crew, kernels)?;
         Self::losses(&model, sizes).map(Self::Losses)
     }
     /// Losses of the first chunk from the state of zeros, of its first and last lane.
