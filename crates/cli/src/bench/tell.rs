@@ -98,9 +98,11 @@ fn legend(records: &[Record]) -> String {
     text.push_str("tokens/s: the median, and the slowest and fastest. MB: the most memory of its process.\n");
     let peaks = || records.iter().map(|record| record.peak_gflops);
     let (low, high) = (peaks().fold(f64::INFINITY, f64::min), peaks().fold(0.0, f64::max));
+    let peak = format!("{low:.1}");
+    let peak = if records.len() > 1 { format!("{peak} to {high:.1}") } else { peak };
     let isa = records.first().map_or("", |record| record.isa.as_str());
     text.push_str(&format!(
-        "peak: {low:.1} to {high:.1} GFLOP/s, multiply-adds in registers by the same threads with the same kernels ({isa}), \
+        "peak: {peak} GFLOP/s, multiply-adds in registers by the same threads with the same kernels ({isa}), \
          just before\n  and just after each measurement; the larger counts. Each was verified before it was timed.\n"
     ));
     text

@@ -25,7 +25,6 @@ impl Watch {
             if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}, {elapsed} so far") {
                 bar.set_style(style);
             }
-            bar.enable_steady_tick(TICK);
             bar
         });
         Self { bar, count, done: 0 }
@@ -43,6 +42,7 @@ impl Watch {
             Some(bar) => {
                 bar.set_position(self.done as u64);
                 bar.set_message(what);
+                bar.enable_steady_tick(TICK);
             }
             None => {
                 let number = self.done.saturating_add(1);
