@@ -61,6 +61,8 @@ pub struct Network {
     forward: Vec<Op>,
     plain: Vec<Op>,
     backward: Vec<Op>,
+    /// Operations of a forward list before its first readout.
+    layers_end: usize,
     split: Option<Split>,
     steps: usize,
     /// Steps of the last backward: later gate gradients are of an older chunk.
@@ -78,9 +80,10 @@ impl Network {
         let forward = unroll::forward(&bufs, options.steps, true);
         let plain = unroll::forward(&bufs, options.steps, false);
         let backward = unroll::backward(&bufs, options.steps);
+        let layers_end = plain.iter().position(|op| matches!(op, Op::Readout(_))).unwrap_or(plain.len());
         let NetworkOptions { split, steps, .. } = options;
-        let layout = layout.clone();
-        Ok(Self { layout, ws, bufs, forward, plain, backward, split, steps, backward_steps: 0, final_grad: false })
+        let (layout, backward_steps, final_grad) = (layout.clone(), 0, false);
+        Ok(Self { layout, ws, bufs, forward, plain, backward, layers_end, split, steps, backward_steps, final_grad })
     }
     /// The tiles and memory of this network's weight gradients, cut for this crew (any other gets the same bits).
     /// Errors: the memory is not to be had.
@@ -119,9 +122,29 @@ impl Network {
 
     /// Forward over the chunk, from the carried states. Panics where the chunk is longer than T.
     pub fn forward(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, chunk: &Chunk<'_>) {
+        self.run_forward((crew, kernels), params, chunk, 0, usize::MAX);
+    }
+    /// The first part of `forward`: the recurrent layers, up to the first readout. Panics as `forward`.
+    pub fn forward_layers(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, chunk: &Chunk<'_>) {
+        self.run_forward((crew, kernels), params, chunk, 0, self.layers_end);
+    }
+    /// The rest of `forward`, behind `forward_layers` of the same chunk: readout and loss. Panics as `forward`.
+    pub fn forward_readout(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, chunk: &Chunk<'_>) {
+        self.run_forward((crew, kernels), params, chunk, self.layers_end, usize::MAX);
+    }
+    /// Operations `from..to` of forward, as far as there are any.
+    fn run_forward(
+        &mut self,
+        (crew, kernels): (&Crew, &Kernels),
+        params: &Params,
+        chunk: &Chunk<'_>,
+        from: usize,
+        to: usize,
+    ) {
         assert!(chunk.steps <= self.steps, "a chunk of {} steps in a network of {}", chunk.steps, self.steps);
         let split = self.split(crew);
         let ops = if chunk.dropout.is_some() { &self.forward } else { &self.plain };
+        let ops = &ops[from..to.min(ops.len())];
         crew.run(kernels, ops, chunk.steps, &Self::pass(params, chunk), &mut self.ws, split);
     }
     /// Backward over the chunk that `forward` ran: gate gradients in the gates' place, gradients to h_0, c_0 and x.

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use gatemill_corpus::CorpusError;
 use gatemill_crew::CrewError;
 use gatemill_kernels::IsaError;
+use gatemill_train::bench::BenchError;
 use gatemill_train::checkpoint::{LoadError, StartError};
 use gatemill_train::run::{RunError, Stop};
 use gatemill_train::{ConfigError, ErrorKind, TrainError};
@@ -145,6 +146,19 @@ impl From<TrainError> for Failure {
                 failure.help("the model's weights are damaged or far too large: take an earlier checkpoint of its run")
             }
             _ => failure.help("give a .safetensors file or a run folder that `gatemill train` has written"),
+        }
+    }
+}
+
+impl From<BenchError> for Failure {
+    fn from(error: BenchError) -> Self {
+        match error {
+            BenchError::Train(error) => error.into(),
+            BenchError::Wrong(_) => Self::new(INTERNAL, error.to_string()).help(format!(
+                "this is a fault of this build or of this machine; please report it with the output of `gatemill machine` \
+                 at {}/issues",
+                env!("CARGO_PKG_REPOSITORY")
+            )),
         }
     }
 }

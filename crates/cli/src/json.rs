@@ -33,11 +33,11 @@ impl Lines {
     }
 }
 
-/// Writes one object as one line.
-pub(crate) fn object(value: &impl Serialize) -> Result<(), Failure> {
+/// Writes one object as one line. False: the reader has gone, and no more is wanted.
+pub(crate) fn object(value: &impl Serialize) -> Result<bool, Failure> {
     let mut line = serde_json::to_vec(value).unwrap_or_default();
     line.push(b'\n');
-    text(&line).map(|_| ())
+    text(&line)
 }
 
 /// Writes to stdout and flushes. False: the reader has gone, and no more is wanted.

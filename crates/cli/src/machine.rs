@@ -15,7 +15,7 @@ use crate::exit::{self, Failure, RESOURCES};
 use crate::json;
 use crate::progress::printable;
 
-mod host;
+pub(crate) mod host;
 
 use host::{Cache, Host};
 

@@ -6,6 +6,7 @@
 //! gatemill sample MODEL    write with what was learned
 //! gatemill eval   MODEL    score a text
 //! gatemill runs   [RUN]    look at what was trained
+//! gatemill bench           how fast it goes here, and whether it is right
 //! gatemill machine         what runs here, and how fast it can be
 //! gatemill completions, man   for the shell, for `man`
 //! gatemill corpus [FILE]   look at a text, or write the built-in one
@@ -40,6 +41,7 @@ mod legacy; // other tools' flags -> what to type
 mod corpus; // a source -> an open corpus
 mod model; // a path -> a model
 
+mod bench; // how fast it goes
 mod builtin; // the built-in text on stdout
 mod demo; // the run without arguments
 mod eval; // score a text
@@ -51,6 +53,8 @@ mod survey; // look at a text
 mod train; // learn
 
 mod memory; // does it fit
+
+mod table; // texts in columns
 
 mod json; // one object per line on stdout
 mod progress; // what people see on stderr
@@ -92,6 +96,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Some(Command::Sample(args)) => sample::run(args),
         Some(Command::Eval(args)) => eval::run(args),
         Some(Command::Runs(args)) => runs::run(args),
+        Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Machine(args)) => machine::run(args),
         Some(Command::Completions(args)) => shell::completions(args),
         Some(Command::Man(args)) => shell::man(args),

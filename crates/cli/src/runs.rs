@@ -18,7 +18,6 @@ mod compare;
 mod list;
 mod object;
 mod one;
-mod table;
 mod words;
 
 /// The width of texts side by side where stdout is no terminal.
@@ -114,7 +113,7 @@ fn sort(runs: &mut [History], by: Sort) {
 }
 
 /// Columns of the screen: what COLUMNS says, else the terminal; none where stdout goes elsewhere.
-fn width() -> Option<usize> {
+pub(crate) fn width() -> Option<usize> {
     let columns = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse::<usize>().ok());
     let terminal = || {
         let (width, _) = terminal_size::terminal_size_of(std::io::stdout())?;

@@ -36,8 +36,8 @@ pub use gatemill_crew::{Crew, CrewError};
 pub use gatemill_kernels::{Input, Isa, IsaError, Kernels, LayerShape, Layout};
 pub use gatemill_train::{
     CellKind, CharModel, Config, ConfigError, Cost, EpochEnd, ErrorKind, Evaluation, Generator, InitKind,
-    OptimizerKind, SampleOptions, SampleState, ScheduleKind, StateError, StepReport, TrainError, Trainer, VocabChoice,
-    checkpoint, storage,
+    OptimizerKind, Phases, SampleOptions, SampleState, ScheduleKind, StateError, StepReport, TrainError, Trainer,
+    VocabChoice, checkpoint, storage,
 };
 
 /// The text that the corpus crate makes from a seed, with its exact entropy rate.

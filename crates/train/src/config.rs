@@ -15,6 +15,17 @@ pub enum CellKind {
     Gru,
 }
 
+impl CellKind {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            CellKind::Rnn => "rnn",
+            CellKind::Lstm => "lstm",
+            CellKind::Gru => "gru",
+        }
+    }
+}
+
 impl From<CellKind> for Cell {
     fn from(kind: CellKind) -> Cell {
         match kind {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::{SaveError, best_path, checkpoints_folder, replace_file};
-use crate::config::{CellKind, Config};
+use crate::config::Config;
 use crate::config_page::to_toml;
 use crate::events::{Event, Sample};
 use crate::run::{Settings, Source};
@@ -73,11 +73,7 @@ pub fn claim(
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err((root.to_owned(), error)),
         _ => {}
     }
-    let cell = match config.cell {
-        CellKind::Rnn => "rnn",
-        CellKind::Lstm => "lstm",
-        CellKind::Gru => "gru",
-    };
+    let cell = config.cell.name();
     let stem = format!("{}-{cell}-{}x{}", corpus_name(source), config.layers, config.hidden);
     for n in 1..=NUMBERS {
         let run = root.join(format!("{stem}-{n}"));

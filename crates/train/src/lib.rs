@@ -20,6 +20,7 @@ mod optim; // moments and the update
 mod schedule; // the learning rate of a step
 
 mod groups; // more lanes than the network holds
+mod phases; // where the seconds of a step go
 mod trainer; // the nine stages in one function
 
 mod eval; // the loss of a text
@@ -33,10 +34,13 @@ pub mod folder; // where it tells it
 pub mod history; // a run folder read back
 pub mod run; // the loop around the trainer
 
+pub mod bench; // how fast it goes, and whether it is right
+
 pub use config::{CellKind, Config, ConfigError, InitKind, OptimizerKind, ScheduleKind, VocabChoice};
 pub use error::{ErrorKind, TrainError};
 pub use eval::Evaluation;
 pub use model::CharModel;
+pub use phases::Phases;
 pub use preset::Preset;
 pub use sample::{Generator, SampleOptions, SampleState, StateError};
 pub use trainer::{Cost, EpochEnd, StepReport, Trainer, weight_bytes};

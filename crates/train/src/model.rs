@@ -33,6 +33,13 @@ pub(crate) fn layout(config: &Config, vocab: usize) -> Layout {
     Layout::character_model(config.cell.into(), layers, hidden, vocab, embed, tied)
 }
 
+/// Weights that multiply for each token: no one-hot symbol does (design section 8). Training takes 6 FLOP for each.
+pub(crate) fn multiplying(config: &Config, vocab: usize) -> f64 {
+    let (h, v) = (config.hidden as f64, vocab as f64);
+    let gates = gatemill_kernels::Cell::from(config.cell).gates() as f64;
+    gates * h * h * (2 * config.layers - 1) as f64 + h * v
+}
+
 impl CharModel {
     /// A model with initial weights. Errors: an impossible configuration, no memory.
     pub fn new(config: &Config, vocab: &Vocab, crew: &Crew, kernels: &Kernels) -> Result<Self, TrainError> {

@@ -10,8 +10,9 @@ use crate::error::TrainError;
 use crate::eval::{self, Evaluation};
 use crate::groups::Groups;
 use crate::loss;
-use crate::model::{CharModel, field, layout};
+use crate::model::{CharModel, field, layout, multiplying};
 use crate::optim::Optimizer;
+use crate::phases::{PhaseClock, Phases};
 use crate::sample::{self, SampleOptions};
 use crate::schedule::{Plateau, Standing, learning_rate};
 use gatemill_cell::{Chunk, LayerState, Network, NetworkOptions, OutOfMemory, WeightGrads};
@@ -117,6 +118,8 @@ pub struct Trainer {
     lane_nats: Vec<f64>,
     /// `[N*S]`: losses of the chunk by shard.
     shard_nats: Vec<f64>,
+    /// Seconds of the last step.
+    phases: Phases,
 }
 
 impl Trainer {
@@ -184,6 +187,7 @@ impl Trainer {
             kernels,
             progress,
             chunks_per_epoch,
+            phases: Phases::default(),
             model,
         })
     }
@@ -198,6 +202,7 @@ impl Trainer {
     fn nine_stages(&mut self) -> Result<StepReport, TrainError> {
         let Self { model, network, grads, optimizer, norm, groups, crew, kernels, progress, .. } = self;
         let config = &model.config;
+        let mut clock = PhaseClock::start();
 
         // Bytes -> tokens -> lanes: fetched while the chunk before was computed.
         let symbols = self.fetcher.next()?;
@@ -221,17 +226,25 @@ impl Trainer {
             }
             let (ids, targets) = groups.symbols(g, symbols);
             let chunk = Chunk { steps: config.seq, ids, targets, scale, dropout };
+            clock.lap(|phases| &mut phases.data);
 
             // Forward, readout and loss.
-            network.forward(crew, kernels, &model.params, &chunk);
+            network.forward_layers(crew, kernels, &model.params, &chunk);
+            clock.lap(|phases| &mut phases.forward);
+            network.forward_readout(crew, kernels, &model.params, &chunk);
             loss::by_lane(network.nats(config.seq), &mut self.lane_nats[lanes]);
+            clock.lap(|phases| &mut phases.readout);
 
             // Backward, then weight gradients over all tokens.
             network.backward(crew, kernels, &model.params, &chunk);
+            clock.lap(|phases| &mut phases.backward);
             grads.compute_group(crew, kernels, (&model.params, network), ids, g);
+            clock.lap(|phases| &mut phases.weight_gradients);
             groups.leave(g, network, config.seq);
+            clock.lap(|phases| &mut phases.data);
         }
         grads.reduce(crew, kernels);
+        clock.lap(|phases| &mut phases.weight_gradients);
         for (s, sum) in self.shard_nats.iter_mut().enumerate() {
             let (group, shard) = (groups.lanes_of(s / config.shards), grads.lanes_of(s % config.shards));
             *sum = self.lane_nats[group][shard].iter().fold(0.0, |a, b| a + b);
@@ -252,6 +265,7 @@ impl Trainer {
         let clip = clip::factor(config.clip_norm, grad_norm);
         optimizer.update((crew, kernels), &mut model.params, grads.sum(), (progress.step + 1, lr, clip));
         model.params.derive(crew, kernels);
+        clock.lap(|phases| &mut phases.update);
         groups.carry(network, config.seq);
 
         progress.step += 1;
@@ -275,7 +289,18 @@ impl Trainer {
                 Progress { epochs: report.epoch, chunk: 0, epoch_nats: 0.0, epoch_tokens: 0, ..progress.clone() };
             groups.clear(network);
         }
+        clock.lap(|phases| &mut phases.data);
+        self.phases = clock.phases();
         Ok(report)
+    }
+
+    /// Seconds of the last step, by phase.
+    pub fn phases(&self) -> Phases {
+        self.phases
+    }
+    /// Losses of the last step's chunk, `[T, B]`, in nats.
+    pub(crate) fn nats(&self) -> &[f32] {
+        self.network.nats(self.model.config.seq)
     }
 
     /// Seconds that a step will take, by a trial of a part of one; nothing that a step depends on is touched.
@@ -360,6 +385,20 @@ impl Trainer {
     pub fn kernels(&self) -> &Kernels {
         &self.kernels
     }
+    /// The workers, and the kernels' tier.
+    pub(crate) fn machine(&self) -> (&Crew, &Kernels) {
+        (&self.crew, &self.kernels)
+    }
+    /// Moves some of a tensor a little, as a fault would. For tests of what finds it.
+    #[cfg(test)]
+    pub(crate) fn spoil(&mut self, name: &str) {
+        let params = &mut self.model.params;
+        let spec = params.specs().iter().find(|spec| spec.name == name).expect("a tensor of the model").clone();
+        let mut data = params.get(&spec);
+        data.iter_mut().step_by(3).for_each(|x| *x += 0.01);
+        params.set(name, &data).expect("its own size");
+        params.derive(&self.crew, &self.kernels);
+    }
     /// See [`CharModel::weights_sha256`].
     pub fn weights_sha256(&self) -> String {
         self.model.weights_sha256()
@@ -388,15 +427,12 @@ impl Trainer {
             + self.grads.size_bytes()
             + self.groups.size_bytes()
             + self.optimizer.size_bytes();
-        let (h, v) = (config.hidden as f64, self.model.vocab.len() as f64);
-        let gates = gatemill_kernels::Cell::from(config.cell).gates() as f64;
-        let multiplying = gates * h * h * (2 * config.layers - 1) as f64 + h * v;
         let used = self.chunks_per_epoch * config.tokens_per_step();
         Cost {
             parameters: self.model.parameters() as u64,
             memory_bytes: memory as u64,
             dropped_symbols: self.corpus.symbols(Split::Train).saturating_sub(used),
-            flops_per_token: 6.0 * multiplying,
+            flops_per_token: 6.0 * multiplying(config, self.model.vocab.len()),
         }
     }
 
@@ -504,6 +540,21 @@ mod tests {
             trainer.weights_sha256()
         };
         assert_eq!(hash_after(&[0, 3, 4]), hash_after(&[]));
+    }
+
+    #[test]
+    fn the_phases_of_a_step_are_all_of_it() {
+        for accumulate in [1, 2] {
+            let config = Config { layers: 2, hidden: 17, batch: 3, seq: 9, accumulate, ..Config::default() };
+            let mut trainer = trainer(&config, &"it turns and it turns ".repeat(40));
+            assert_eq!(trainer.phases(), crate::Phases::default());
+            let begun = Instant::now();
+            trainer.step().unwrap();
+            let seconds = begun.elapsed().as_secs_f64();
+            let phases = trainer.phases().named();
+            assert!(phases.iter().all(|&(_, seconds)| seconds > 0.0), "{phases:?}");
+            assert!(phases.iter().map(|phase| phase.1).sum::<f64>() <= seconds, "{phases:?} of {seconds}");
+        }
     }
 
     /// N01: the loss is finite, the gradient is not. Nothing has moved, so this state is worth saving.

@@ -6,6 +6,7 @@ use clap::builder::{PossibleValuesParser, RangedI64ValueParser, TypedValueParser
 use clap::{Parser, Subcommand};
 use serde::de::DeserializeOwned;
 
+mod bench;
 mod corpus;
 mod eval;
 mod machine;
@@ -14,6 +15,7 @@ mod sample;
 mod shell;
 mod train;
 
+pub(crate) use bench::BenchArgs;
 pub(crate) use corpus::{BuiltinText, CorpusArgs};
 pub(crate) use eval::EvalArgs;
 pub(crate) use machine::MachineArgs;
@@ -104,6 +106,22 @@ Examples:
 
 A file that is not UTF-8 is surveyed to its end: faults are counted, and their first places told.")]
     Corpus(CorpusArgs),
+    /// Measure how fast training, scoring and writing go here, beside the machine's peak; compare two measurements
+    #[command(after_help = "\
+Examples:
+  gatemill bench                                   C1 to C5 for LSTM, GRU, RNN: some minutes
+  gatemill bench --points C3 --threads 1,2         one point of it, on one thread and on two
+  gatemill bench --hidden 384 --batch 32           one size of your own
+  gatemill bench --generate --hidden 512           writing: one text, then 8 and 64 at once
+  gatemill bench --save before.json                keep the figures
+  gatemill bench --diff before.json after.json     two machines, or two builds
+  gatemill bench --points C1 --json                one JSON object per measurement on stdout
+
+Every measurement is verified before it counts: points of the grid by a committed hash of the
+weights after three steps, everything else by losses or logits against plain f64. Each has a
+process of its own. The peak is that of multiply-adds in registers, by the same threads and
+kernels, measured just before and just after.")]
+    Bench(Box<BenchArgs>),
     /// Show what this machine is to Gatemill: kernels, threads, caches, and its measured peaks
     #[command(after_help = "\
 Examples:

@@ -14,9 +14,9 @@ use gatemill_train::{CellKind, Config, InitKind, OptimizerKind, Preset, Schedule
 use super::{between, named, size, whole, whole_or_zero};
 
 /// Larger than any machine of today.
-const LARGEST_THREADS: i64 = 4096;
+pub(super) const LARGEST_THREADS: i64 = 4096;
 /// Deep enough for anything that learns.
-const LARGEST_DEPTH: i64 = 1024;
+pub(super) const LARGEST_DEPTH: i64 = 1024;
 
 const TEXT: &str = "Text";
 const MODEL: &str = "Model";

@@ -7,9 +7,9 @@ use gatemill_train::history::{History, Point};
 use gatemill_train::run::resume::changes;
 use serde_json::{Map, Value};
 
-use super::table::{Card, Column, Table, plain, side_by_side, spread};
 use super::{list, one, words};
 use crate::progress::grouped;
+use crate::table::{Card, Column, Table, plain, side_by_side, spread};
 
 /// Rows of the loss table; more are thinned out.
 const MOST_ROWS: usize = 40;

@@ -2,8 +2,8 @@
 
 use gatemill_train::history::History;
 
-use super::table::{Column, Table};
 use super::words;
+use crate::table::{Column, Table};
 
 /// A row per run. With `letters` each has one, by which a comparison goes on to call it.
 pub(super) fn table(runs: &[History], letters: Option<&[String]>) -> Table {

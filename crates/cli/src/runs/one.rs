@@ -5,9 +5,9 @@ use std::fmt::Write;
 use gatemill_train::events::Sample;
 use gatemill_train::history::{History, Point, State};
 
-use super::table::{Card, Column, Table, plain, side_by_side, sparkline, spread};
 use super::words;
 use crate::progress::grouped;
+use crate::table::{Card, Column, Table, plain, side_by_side, sparkline, spread};
 
 /// Rows of the loss table; more are thinned out.
 const MOST_ROWS: usize = 40;

@@ -1,9 +1,9 @@
 //! A run's facts as short words: model, corpus, counts, losses, the flags that it was started with.
 
+use gatemill_train::Config;
 use gatemill_train::history::History;
 use gatemill_train::run::resume::{Change, changes};
 use gatemill_train::run::{Settings, Source};
-use gatemill_train::{CellKind, Config};
 use serde_json::Value;
 
 use crate::progress::{duration, grouped};
@@ -11,12 +11,7 @@ use crate::train::quoted;
 
 /// `lstm 2x256`.
 pub(super) fn model(config: &Config) -> String {
-    let cell = match config.cell {
-        CellKind::Rnn => "rnn",
-        CellKind::Lstm => "lstm",
-        CellKind::Gru => "gru",
-    };
-    format!("{cell} {}x{}", config.layers, config.hidden)
+    format!("{} {}x{}", config.cell.name(), config.layers, config.hidden)
 }
 
 /// `1.2M`.

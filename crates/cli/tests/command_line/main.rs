@@ -7,6 +7,7 @@
 
 mod place; // a folder to run in, and what came of it
 
+mod bench; // measure, save, compare
 mod bits; // the same weights on every way
 mod corpus; // look at a text, write the built-in one
 mod ends; // steps, minutes, patience

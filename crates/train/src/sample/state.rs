@@ -39,7 +39,7 @@ pub struct SampleState {
     /// `[L]`: h and c, `[lanes, H]` each.
     pub(super) layers: Vec<LayerState>,
     /// `[lanes, V]`.
-    pub(super) logits: Vec<f32>,
+    pub(crate) logits: Vec<f32>,
     /// `[lanes]`: ids, oldest first, as many in each lane.
     pub(super) recent: Vec<Vec<u32>>,
 }

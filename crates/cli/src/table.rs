@@ -11,7 +11,7 @@ const GAP: &str = "  ";
 const CELL_MOST: usize = 48;
 
 /// A text on one line, with nothing in it that moves the cursor or its neighbours.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let shown = |c: char| if c.is_control() || turns(c) { char::REPLACEMENT_CHARACTER } else { c };
     text.chars().map(shown).collect()
 }
@@ -23,7 +23,7 @@ fn turns(c: char) -> bool {
 
 /// A column's title and manners.
 #[derive(Debug, Clone)]
-pub(super) struct Column {
+pub(crate) struct Column {
     title: String,
     right: bool,
     /// 0: always shown; else the larger, the sooner it is left out.
@@ -32,34 +32,34 @@ pub(super) struct Column {
 
 impl Column {
     /// Words, from the left.
-    pub(super) fn words(title: impl Into<String>, rank: u8) -> Self {
+    pub(crate) fn words(title: impl Into<String>, rank: u8) -> Self {
         Self { title: title.into(), right: false, rank }
     }
     /// Numbers, to the right.
-    pub(super) fn numbers(title: impl Into<String>, rank: u8) -> Self {
+    pub(crate) fn numbers(title: impl Into<String>, rank: u8) -> Self {
         Self { title: title.into(), right: true, rank }
     }
 }
 
 /// Rows of cells under titles.
 #[derive(Debug, Clone)]
-pub(super) struct Table {
+pub(crate) struct Table {
     columns: Vec<Column>,
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    pub(super) fn new(columns: Vec<Column>) -> Self {
+    pub(crate) fn new(columns: Vec<Column>) -> Self {
         Self { columns, rows: Vec::new() }
     }
 
     /// Adds a row: a cell for each column.
-    pub(super) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().map(|cell| cut(&plain(&cell), CELL_MOST)).collect());
     }
 
     /// The table in at most so many columns of the screen, if leaving columns out can do it. Empty columns have no place.
-    pub(super) fn render(&self, width: Option<usize>) -> String {
+    pub(crate) fn render(&self, width: Option<usize>) -> String {
         let cell = |row: &[String], i: usize| row.get(i).cloned().unwrap_or_default();
         let wide = |i: usize, title: &str| {
             let cells = self.rows.iter().map(|row| row.get(i).map_or(0, |cell| cell.width()));
@@ -94,13 +94,13 @@ impl Table {
 }
 
 /// A cell with spaces to its width.
-pub(super) fn pad(cell: &str, width: usize, right: bool) -> String {
+pub(crate) fn pad(cell: &str, width: usize, right: bool) -> String {
     let spaces = " ".repeat(width.saturating_sub(cell.width()));
     if right { format!("{spaces}{cell}") } else { format!("{cell}{spaces}") }
 }
 
 /// A text cut to a width, with dots in place of what went.
-pub(super) fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {
         return text.to_owned();
     }
@@ -118,7 +118,7 @@ pub(super) fn cut(text: &str, width: usize) -> String {
 }
 
 /// A text of several lines in a column: broken at its line breaks, then at spaces, and where there is none anywhere.
-pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for line in text.trim_matches('\n').split('\n') {
         let line = plain(&line.trim_end_matches('\r').replace('\t', "    "));
@@ -154,11 +154,11 @@ fn break_at(line: &str, width: usize) -> Option<usize> {
 
 /// A text under a few lines that say what it is.
 #[derive(Debug, Clone)]
-pub(super) struct Card {
+pub(crate) struct Card {
     /// What it is.
-    pub(super) head: Vec<String>,
+    pub(crate) head: Vec<String>,
     /// The text.
-    pub(super) text: String,
+    pub(crate) text: String,
 }
 
 /// A column of text is no narrower than this,
@@ -169,7 +169,7 @@ const BETWEEN_CARDS: &str = " \u{2502} ";
 const BETWEEN_CARDS_WIDTH: usize = 3;
 
 /// Texts beside each other, as many as fit; where two do not fit, one below the other.
-pub(super) fn side_by_side(cards: &[Card], width: usize) -> String {
+pub(crate) fn side_by_side(cards: &[Card], width: usize) -> String {
     let with_gap = CARD_LEAST.saturating_add(BETWEEN_CARDS_WIDTH);
     let fit = (width.saturating_add(BETWEEN_CARDS_WIDTH).checked_div(with_gap).unwrap_or(1)).max(1);
     let across = even(cards.len(), fit);
@@ -208,7 +208,7 @@ fn block(text: &mut String, columns: &[Vec<String>], width: usize) {
 }
 
 /// At most `most` of `count` places, evenly chosen, first and last included.
-pub(super) fn spread(count: usize, most: usize) -> Vec<usize> {
+pub(crate) fn spread(count: usize, most: usize) -> Vec<usize> {
     if count <= most || most < 2 {
         return (0..count).rev().take(most.max(1)).rev().collect();
     }
@@ -217,7 +217,7 @@ pub(super) fn spread(count: usize, most: usize) -> Vec<usize> {
 }
 
 /// A row of bars, the higher the larger: eight heights between the smallest and the largest value.
-pub(super) fn sparkline(values: &[f64], width: usize) -> String {
+pub(crate) fn sparkline(values: &[f64], width: usize) -> String {
     const BARS: [char; 8] =
         ['\u{2581}', '\u{2582}', '\u{2583}', '\u{2584}', '\u{2585}', '\u{2586}', '\u{2587}', '\u{2588}'];
     let values: Vec<f64> = values.iter().copied().filter(|value| value.is_finite()).collect();
