@@ -178,20 +178,20 @@ pub fn measure(task: &Task, crew: &Arc<Crew>, kernels: Kernels) -> Result<Record
 /// `weights_sha256` after the three steps that warm up: what is committed for the grid.
 pub fn weights_after_warm_up(sizes: &Sizes, crew: &Arc<Crew>, kernels: Kernels) -> Result<String, TrainError> {
     let mut trainer = trainer(sizes, crew, kernels)?;
-    crew.install(|| (0..WARM_UP).try_for_each(|_| trainer.step().map(|_| ())))?;
+    crew.steady(|| (0..WARM_UP).try_for_each(|_| trainer.step().map(|_| ())))?;
     Ok(trainer.weights_sha256())
 }
 
 fn trainer(sizes: &Sizes, crew: &Arc<Crew>, kernels: Kernels) -> Result<Trainer, TrainError> {
-    crew.install(|| Trainer::new(&sizes.config(), Arc::new(text::corpus(sizes)?), Arc::clone(crew), kernels))
+    crew.steady(|| Trainer::new(&sizes.config(), Arc::new(text::corpus(sizes)?), Arc::clone(crew), kernels))
 }
 
 fn train(task: &Task, crew: &Arc<Crew>, kernels: Kernels) -> Result<Record, BenchError> {
     let Task { kind, sizes, seconds } = *task;
     // Before the trainer is there: the memory that it takes is given back.
-    let expected = crew.install(|| Expected::of(&sizes, crew, &kernels))?;
+    let expected = crew.steady(|| Expected::of(&sizes, crew, &kernels))?;
     let mut trainer = trainer(&sizes, crew, kernels)?;
-    crew.install(|| expected.warm_up(&sizes, &mut trainer))?;
+    crew.steady(|| expected.warm_up(&sizes, &mut trainer))?;
     let (before, laps, after) = between_peaks(crew, &kernels, || {
         laps(seconds, || {
             trainer.step()?;
@@ -208,15 +208,15 @@ fn train(task: &Task, crew: &Arc<Crew>, kernels: Kernels) -> Result<Record, Benc
 
 fn score(task: &Task, crew: &Arc<Crew>, kernels: &Kernels) -> Result<Record, BenchError> {
     let Task { kind, sizes, seconds } = *task;
-    let corpus = crew.install(|| text::corpus(&sizes))?;
-    let model = crew.install(|| CharModel::new(&sizes.config(), corpus.vocab(), crew, kernels))?;
-    let expected = crew.install(|| Expected::losses(&model, &sizes))?;
+    let corpus = crew.steady(|| text::corpus(&sizes))?;
+    let model = crew.steady(|| CharModel::new(&sizes.config(), corpus.vocab(), crew, kernels))?;
+    let expected = crew.steady(|| Expected::losses(&model, &sizes))?;
     let mut network = model.network(sizes.seq, sizes.batch)?;
     let tokens = (sizes.seq * sizes.batch) as u64;
     let chunk = |network: &mut Network| {
         eval::lanes(&model, network, &corpus, Split::Train, tokens, (crew, kernels)).map(|_| ())
     };
-    crew.install(|| (0..WARM_UP).try_for_each(|_| chunk(&mut network)))?;
+    crew.steady(|| (0..WARM_UP).try_for_each(|_| chunk(&mut network)))?;
     expected.check(&sizes, network.nats(sizes.seq), (crew, kernels))?;
     let (before, laps, after) = between_peaks(crew, kernels, || laps(seconds, || chunk(&mut network)))?;
     Ok(record(kind, sizes, (crew, kernels), tokens as f64, &laps, before.max(after)))
@@ -224,12 +224,12 @@ fn score(task: &Task, crew: &Arc<Crew>, kernels: &Kernels) -> Result<Record, Ben
 
 fn generate(task: &Task, crew: &Arc<Crew>, kernels: &Kernels) -> Result<Record, BenchError> {
     let Task { kind, sizes, seconds } = *task;
-    let model = crew.install(|| CharModel::new(&sizes.config(), &text::vocab(sizes.vocab)?, crew, kernels))?;
+    let model = crew.steady(|| CharModel::new(&sizes.config(), &text::vocab(sizes.vocab)?, crew, kernels))?;
     let options = SampleOptions { samples: sizes.batch, length: u64::MAX, ..SampleOptions::default() };
-    let mut generator = crew.install(|| Generator::new(&model, &options, crew, kernels))?;
-    crew.install(|| verify::written(&model, &sizes, &mut generator, (crew, kernels)))?;
+    let mut generator = crew.steady(|| Generator::new(&model, &options, crew, kernels))?;
+    crew.steady(|| verify::written(&model, &sizes, &mut generator, (crew, kernels)))?;
     let mut write = || generator.advance(WRITTEN).map(|_| ());
-    crew.install(|| (0..WARM_UP).try_for_each(|_| write()))?;
+    crew.steady(|| (0..WARM_UP).try_for_each(|_| write()))?;
     let (before, laps, after) = between_peaks(crew, kernels, || laps(seconds, write))?;
     let tokens = (WRITTEN * sizes.batch) as f64;
     Ok(record(kind, sizes, (crew, kernels), tokens, &laps, before.max(after)))
@@ -242,7 +242,7 @@ fn between_peaks<R: Send>(
     work: impl FnOnce() -> Result<R, TrainError> + Send,
 ) -> Result<(f64, R, f64), TrainError> {
     let before = crew.peak_flops_per_s(kernels);
-    let result = crew.install(work)?;
+    let result = crew.steady(work)?;
     Ok((before, result, crew.peak_flops_per_s(kernels)))
 }
 
