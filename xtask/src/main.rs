@@ -1,4 +1,5 @@
-//! `cargo xtask test` runs every suite from a bare machine; `cargo xtask torture` runs the long forms.
+//! `cargo xtask test` runs every suite from a bare machine; `cargo xtask torture` runs the long forms;
+//! `cargo xtask compare` measures Gatemill beside its peers.
 //!
 //! One file per task. A suite passes, fails, or is skipped because this machine lacks something that could be installed;
 //! under `CI=true` a skipped suite is a failure. What such a machine can't have at all stands in `elsewhere.rs`, is printed
@@ -26,6 +27,9 @@ mod fuzz;
 mod install;
 mod tiers;
 mod torture;
+
+// Measuring beside other engines: an hour, and never by a suite.
+mod compare;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -62,6 +66,8 @@ enum Task {
         #[arg(long, value_name = "NAME")]
         filter: Option<String>,
     },
+    /// Measure Gatemill beside PyTorch, ONNX Runtime, candle and burn, alternating; installs PyTorch (gigabytes).
+    Compare(compare::CompareArgs),
 }
 
 fn main() -> ExitCode {
@@ -87,5 +93,6 @@ fn run(args: Args) -> Result<bool> {
         Task::Torture { fuzz_seconds, kills, filter } => {
             torture::run(&workspace, fuzz_seconds, kills, filter.as_deref())
         }
+        Task::Compare(args) => compare::run(&workspace, &args)?,
     })
 }
