@@ -10,7 +10,7 @@ from measure import VOCAB
 from torch_model import CELLS, Model, settle
 
 FORMS = ["module", "module/no_onednn", "cells"]
-AT_ONCE = 100
+AT_ONCE = 50
 
 
 def draw(logits):

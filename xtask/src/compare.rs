@@ -57,7 +57,7 @@ fn seconds(text: &str) -> Result<f64, String> {
     if seconds.is_finite() && seconds > 0.0 { Ok(seconds) } else { Err("seconds are a number above 0".into()) }
 }
 
-/// Runs the comparison. False if a peer failed at something; the record then says so and has the rest.
+/// Runs the comparison. False if somebody failed at something; the record then says so and has the rest.
 pub(crate) fn run(workspace: &Workspace, args: &CompareArgs) -> Result<bool> {
     let available = std::thread::available_parallelism().context("how many threads this process may use")?.get();
     let threads = args.threads.unwrap_or(available).max(1);
@@ -72,10 +72,11 @@ pub(crate) fn run(workspace: &Workspace, args: &CompareArgs) -> Result<bool> {
     }
     let estimate = estimate::seconds(&plan, args.rounds, args.seconds);
     println!(
-        "{} configurations, {} rounds, {threads} threads: about {} minutes of measuring, after what must be built",
-        plan.len(),
-        args.rounds,
-        (estimate / 60.0).ceil()
+        "{}, {}, {}: about {} of measuring, after what must be built",
+        table::counted(plan.len(), "configuration"),
+        table::counted(args.rounds as usize, "round"),
+        table::counted(threads, "thread"),
+        table::counted((estimate / 60.0).ceil() as usize, "minute")
     );
 
     let lab = Lab::new(workspace, &plan, args.binary.as_deref(), args.seconds, available)?;
@@ -99,7 +100,7 @@ pub(crate) fn run(workspace: &Workspace, args: &CompareArgs) -> Result<bool> {
     };
     for (case, engines) in plan {
         println!("\n=== {}", case.title());
-        let configuration = measure(&lab, case, &engines, args.rounds, &mut record.failed)?;
+        let configuration = measure(&lab, case, &engines, args.rounds, &mut record.failed);
         println!("{}", table::one_line(&configuration));
         record.configurations.push(configuration);
         // After each, so that a run that is cut short leaves what it has.
@@ -113,14 +114,19 @@ pub(crate) fn run(workspace: &Workspace, args: &CompareArgs) -> Result<bool> {
     Ok(record.failed.is_empty())
 }
 
-/// One configuration: each contender is prepared (forms probed, lengths chosen), then all alternate.
+/// One configuration: each contender is prepared (forms probed, lengths chosen), then all alternate. One that fails is left out.
 fn measure(
     lab: &Lab<'_>,
     case: Case,
     engines: &[(Engine, usize)],
     rounds: u32,
     failed: &mut Vec<String>,
-) -> Result<Configuration> {
+) -> Configuration {
+    let mut give_up = |engine: Engine, threads: usize, error: &anyhow::Error| {
+        let text = format!("{}, {} with {}: {error:#}", case.title(), engine.name(), table::counted(threads, "thread"));
+        eprintln!("{text}");
+        failed.push(text);
+    };
     let mut contenders: Vec<Contender> = Vec::new();
     for &(engine, threads) in engines {
         match Contender::prepare(lab, &case, engine, threads) {
@@ -128,7 +134,7 @@ fn measure(
                 println!("{:<22} {}", contender.title(), contender.setting());
                 contenders.push(contender);
             }
-            Err(error) => give_up(&case, engine, threads, &error, failed)?,
+            Err(error) => give_up(engine, threads, &error),
         }
     }
     let mut runs: Vec<Vec<Run>> = contenders.iter().map(|_| Vec::new()).collect();
@@ -146,29 +152,18 @@ fn measure(
                 }
                 Err(error) => {
                     lost[at] = true;
-                    give_up(&case, contender.engine, contender.threads, &error, failed)?;
+                    give_up(contender.engine, contender.threads, &error);
                 }
             }
         }
     }
     let measured = contenders.into_iter().zip(runs).zip(lost).filter(|(_, lost)| !lost).map(|(measured, _)| measured);
-    Ok(Configuration::new(case, measured.collect()))
+    Configuration::new(case, measured.collect())
 }
 
 /// The order of a round: every second one is reversed.
 fn in_turn(count: usize, round: usize) -> Vec<usize> {
     if round.is_multiple_of(2) { (0..count).collect() } else { (0..count).rev().collect() }
-}
-
-/// A peer that fails is left out of this configuration. Errors: without Gatemill there is nothing to compare.
-fn give_up(case: &Case, engine: Engine, threads: usize, error: &anyhow::Error, failed: &mut Vec<String>) -> Result<()> {
-    let text = format!("{}, {} with {threads} threads: {error:#}", case.title(), engine.name());
-    if engine == Engine::Gatemill {
-        bail!("{text}");
-    }
-    eprintln!("{text}");
-    failed.push(text);
-    Ok(())
 }
 
 /// As a reader would type it, from the root.

@@ -3,7 +3,7 @@
 use super::cases::{Case, Cell, Kind};
 use super::environment::{self, Built};
 use super::own::{self, OwnPlan};
-use super::process;
+use super::{process, table};
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
@@ -128,6 +128,7 @@ impl<'a> Lab<'a> {
             |wanted: fn(Engine) -> bool| plan.iter().flat_map(|(_, all)| all).any(|&(engine, _)| wanted(engine));
         let built = Built {
             gatemill: environment::gatemill(workspace, binary)?,
+            is_given: binary.is_some(),
             python: if needs(Engine::is_python) { Some(environment::python(workspace)?) } else { None },
             candle: needs(|e| e == Engine::Candle).then(|| environment::rust_peer(workspace, "candle")).transpose()?,
             burn: needs(|e| e == Engine::Burn).then(|| environment::rust_peer(workspace, "burn")).transpose()?,
@@ -238,7 +239,7 @@ impl Contender {
     }
 
     pub(crate) fn title(&self) -> String {
-        format!("{}, {} thread{}", self.engine.name(), self.threads, if self.threads == 1 { "" } else { "s" })
+        format!("{}, {}", self.engine.name(), table::counted(self.threads, "thread"))
     }
 
     /// What was settled before the rounds.

@@ -12,6 +12,8 @@ const PACKAGES: [&str; 4] = ["torch", "numpy", "onnxruntime", "onnx"];
 /// Programs that are there; None where the plan needs none.
 pub(crate) struct Built {
     pub(crate) gatemill: PathBuf,
+    /// By `--binary`.
+    pub(crate) is_given: bool,
     pub(crate) python: Option<PathBuf>,
     pub(crate) candle: Option<PathBuf>,
     pub(crate) burn: Option<PathBuf>,
@@ -75,7 +77,10 @@ pub(crate) fn versions(workspace: &Workspace, built: &Built) -> Result<BTreeMap<
     };
     let mut versions = BTreeMap::new();
     let mut version = said(&built.gatemill, &["--version"])?;
-    if let Ok(commit) = said(Path::new("git"), &["describe", "--always", "--dirty", "--exclude", "*"]) {
+    // A binary that is given may be of any commit.
+    if !built.is_given
+        && let Ok(commit) = said(Path::new("git"), &["describe", "--always", "--dirty", "--exclude", "*"])
+    {
         version += &format!(" ({commit})");
     }
     versions.insert("gatemill".to_owned(), version.trim_start_matches("gatemill ").to_owned());

@@ -26,7 +26,7 @@ pub(crate) fn read() -> Machine {
     let kib = field(&meminfo, "MemTotal").and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
     Machine {
         cpu: if numbers.is_empty() { model.to_owned() } else { format!("{model} ({})", numbers.join(", ")) },
-        cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        cores: cpuinfo.lines().filter(|line| line.starts_with("processor")).count().max(1),
         memory_mb: kib.unwrap_or(0) * 1024 / 1_000_000,
         kernel: format!("{} {}", std::env::consts::OS, file("/proc/sys/kernel/osrelease").trim()),
         load_average: load.split_whitespace().next().and_then(|text| text.parse().ok()),

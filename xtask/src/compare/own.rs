@@ -26,6 +26,7 @@ const PAIRS: usize = 3;
 /// Symbols of the short text, and of the long one that says how long the others are.
 const SHORT: u64 = 200;
 const FIRST_LONG: u64 = 4_000;
+const LEAST_MORE: u64 = 1_000;
 
 /// Chunks of the short and of the first long evaluation, and the most that the validation text has.
 const FEW: u64 = 2;
@@ -38,8 +39,14 @@ const TEXT: usize = 2_000_000;
 /// How Gatemill runs a configuration.
 pub(crate) enum OwnPlan {
     Train { steps: usize },
-    Sample { model: PathBuf, long: u64 },
-    Eval { few: PathBuf, many: PathBuf, chunks: u64 },
+    Sample { model: Model, long: u64 },
+    Eval { few: Model, many: Model, chunks: u64 },
+}
+
+/// A run folder whose model knows nothing yet.
+pub(crate) struct Model {
+    folder: PathBuf,
+    parameters: Option<u64>,
 }
 
 impl OwnPlan {
@@ -54,13 +61,12 @@ impl OwnPlan {
                 Ok(OwnPlan::Train { steps: steps.max(LEAST_STEPS) + warm_up.max(WARM_UP_STEPS) })
             }
             Kind::Generation => {
-                let model = make_model(lab, case, "writer", &["--batch", "2", "--seq", "8", "--val-frac", "0"])?;
-                let rate = rate(
-                    FIRST_LONG - SHORT,
-                    &sample(lab, &model, threads, SHORT)?,
-                    &sample(lab, &model, threads, FIRST_LONG)?,
-                )?;
-                let long = SHORT + (rate * lab.seconds / PAIRS as f64).ceil() as u64;
+                let flags = ["--batch", "2", "--seq", "8", "--val-frac", "0"];
+                let model = make_model(lab, case, &format!("writer-{threads}"), &flags)?;
+                let (short, long) = (sample(lab, &model, threads, SHORT)?, sample(lab, &model, threads, FIRST_LONG)?);
+                let rate = rate(FIRST_LONG - SHORT, &short, &long)?;
+                let more = (rate * lab.seconds / PAIRS as f64).ceil() as u64;
+                let long = SHORT + more.max(LEAST_MORE);
                 Ok(OwnPlan::Sample { model, long })
             }
             Kind::Scoring => {
@@ -96,13 +102,15 @@ impl OwnPlan {
             let rates = after_warm_up(rates, case.tokens());
             return Ok(Run { rates, first_loss, parameters: start.parameters, peak_rss_mb: done.peak_rss_mb });
         }
-        let mut run = Run { parameters: Some(case.parameters() as u64), ..Run::default() };
+        let mut run = Run::default();
         for _ in 0..PAIRS {
             let (tokens, short, long) = match self {
                 OwnPlan::Sample { model, long } => {
+                    run.parameters = model.parameters;
                     (long - SHORT, sample(lab, model, threads, SHORT)?, sample(lab, model, threads, *long)?)
                 }
                 OwnPlan::Eval { few, many, chunks } => {
+                    run.parameters = many.parameters;
                     let tokens = (chunks - FEW) * case.tokens() as u64;
                     (tokens, eval(lab, case, few, threads)?, eval(lab, case, many, threads)?)
                 }
@@ -179,26 +187,25 @@ fn after_warm_up(mut rates: Vec<f64>, tokens: usize) -> Vec<f64> {
 }
 
 /// A run folder with a model of the configuration: one step of training, which leaves its weights near random.
-fn make_model(lab: &Lab<'_>, case: &Case, name: &str, flags: &[&str]) -> Result<PathBuf> {
+fn make_model(lab: &Lab<'_>, case: &Case, name: &str, flags: &[&str]) -> Result<Model> {
     let folder = lab.scratch.join(format!("{name}-{}-{}x{}", case.cell.name(), case.layers, case.hidden));
-    if !folder.is_dir() {
-        let mut command = command(lab, "train");
-        command.arg(&lab.text).args(model_flags(case).iter().map(String::as_str));
-        command.args(["--steps", "1"]).args(flags).args(QUIET).arg("--out").arg(&folder);
-        process::finish(&mut command)?;
-    }
-    Ok(folder)
+    crate::system::remove(&folder)?;
+    let mut command = command(lab, "train");
+    command.arg(&lab.text).args(model_flags(case).iter().map(String::as_str));
+    command.args(["--steps", "1", "--json"]).args(flags).args(QUIET).arg("--out").arg(&folder);
+    let (_, told) = rates(&process::finish(&mut command)?.stdout)?;
+    Ok(Model { folder, parameters: told.parameters })
 }
 
-fn sample(lab: &Lab<'_>, model: &Path, threads: usize, length: u64) -> Result<Finished> {
+fn sample(lab: &Lab<'_>, model: &Model, threads: usize, length: u64) -> Result<Finished> {
     let (length, threads) = (length.to_string(), threads.to_string());
     let mut command = command(lab, "sample");
-    command.arg(model).args(["--length", &length, "--temperature", "1", "--threads", &threads, "--json"]);
+    command.arg(&model.folder).args(["--length", &length, "--temperature", "1", "--threads", &threads, "--json"]);
     process::finish(&mut command)
 }
 
 /// `gatemill eval` takes the threads that its process may use; taskset gives it fewer.
-fn eval(lab: &Lab<'_>, case: &Case, model: &Path, threads: usize) -> Result<Finished> {
+fn eval(lab: &Lab<'_>, case: &Case, model: &Model, threads: usize) -> Result<Finished> {
     let mut command = if threads < lab.available {
         let mut command = lab.workspace.command("taskset");
         command.args(["--cpu-list", &first_cpus(threads)?]).arg(&lab.built.gatemill).arg("eval");
@@ -206,7 +213,7 @@ fn eval(lab: &Lab<'_>, case: &Case, model: &Path, threads: usize) -> Result<Fini
     } else {
         command(lab, "eval")
     };
-    process::finish(command.arg(model).args(["--split", "val", "--batch", &case.batch.to_string(), "--json"]))
+    process::finish(command.arg(&model.folder).args(["--split", "val", "--batch", &case.batch.to_string(), "--json"]))
 }
 
 fn command(lab: &Lab<'_>, name: &str) -> Command {

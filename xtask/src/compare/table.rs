@@ -17,12 +17,14 @@ pub(crate) fn markdown(record: &Record) -> String {
     let Record { date, command, machine, rounds, threads, versions, .. } = record;
     let versions: Vec<_> = versions.iter().map(|(name, version)| format!("{name} {version}")).collect();
     let mut page = format!(
-        "`{command}`, {date}; {}, {} cores, {} MB, {}; {threads} threads, {rounds} rounds.\n{}.\n\nThousand tokens per \
+        "`{command}`, {date}; {}, {}, {} MB, {}; {}, {}.\n{}.\n\nThousand tokens per \
          second: the median (least - most of any step); in bold Gatemill's ratio to the peer (least - most of the rounds).\n",
         machine.cpu,
-        machine.cores,
+        counted(machine.cores, "core"),
         machine.memory_mb,
         machine.kernel,
+        counted(*threads, "thread"),
+        counted(*rounds as usize, "round"),
         versions.join(", "),
     );
     for (kind, title) in KINDS {
@@ -75,13 +77,18 @@ fn rate(row: &Configuration, measured: &Measured) -> String {
     let mut text = format!("{} ({} - {})", thousands(median), thousands(min), thousands(max));
     if row.engines.iter().any(|other| other.threads != measured.threads) {
         // Writing to a string can't fail.
-        let _ = write!(text, " {} thread{}", measured.threads, if measured.threads == 1 { "" } else { "s" });
+        let _ = write!(text, " {}", counted(measured.threads, "thread"));
     }
     if let Some(ratio) = row.ratios.iter().find(|ratio| ratio.to == measured.engine) {
         let Spread { median, min, max } = ratio.spread;
         let _ = write!(text, " **x{median:.2}** ({min:.2} - {max:.2})");
     }
     text
+}
+
+/// `1 thread`, `2 threads`.
+pub(crate) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Three digits that mean something: 343, 38.1, 7.60, 0.931.
