@@ -124,9 +124,12 @@ impl Work {
     }
 }
 
-/// The `i`th of a fixed sequence of random symbols.
+/// The `i`th of a fixed sequence of random symbols: SplitMix64 at `i`.
 fn symbol(i: usize) -> u32 {
-    ((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as u32 % VOCAB as u32
+    let mut z = (i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    ((z ^ (z >> 31)) % VOCAB as u64) as u32
 }
 
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
