@@ -1,4 +1,5 @@
-//! `cargo xtask test` runs every suite from a bare machine; `cargo xtask torture` runs the long forms.
+//! `cargo xtask test` runs every suite from a bare machine; `cargo xtask torture` runs the long forms;
+//! `cargo xtask compare` measures Gatemill beside its peers.
 //!
 //! One file per task. A suite passes, fails, or is skipped because this machine lacks something that could be installed;
 //! under `CI=true` a skipped suite is a failure. What such a machine can't have at all stands in `elsewhere.rs`, is printed
@@ -27,6 +28,9 @@ mod install;
 mod record;
 mod tiers;
 mod torture;
+
+// Measuring beside other engines: an hour, and never by a suite.
+mod compare;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -72,6 +76,8 @@ enum Task {
         #[arg(long, value_name = "FOLDER")]
         from: Option<std::path::PathBuf>,
     },
+    /// Measure Gatemill beside PyTorch, ONNX Runtime, candle and burn, alternating; installs PyTorch (gigabytes).
+    Compare(compare::CompareArgs),
 }
 
 fn main() -> ExitCode {
@@ -101,5 +107,6 @@ fn run(args: Args) -> Result<bool> {
             record::run(&workspace, cpu.as_deref(), from.as_deref())?;
             true
         }
+        Task::Compare(args) => compare::run(&workspace, &args)?,
     })
 }
