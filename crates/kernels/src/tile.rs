@@ -38,21 +38,13 @@ pub(crate) struct RowsCall {
     pub(crate) run_bytes: usize,
     /// Bytes from the end of a run to the begin of the next, in every row of a. [88]
     pub(crate) jump_bytes: usize,
-    /// Bytes from each k of b to the line that is asked into L2 beside it; 0 asks for nothing new. [96]
-    pub(crate) ahead: isize,
 }
 
 impl RowsCall {
-    /// One run of `k`, every row from the same `init`; nothing comes ahead.
+    /// One run of `k`, every row from the same `init`.
     #[inline(always)]
     pub(crate) fn new(init: *const f32, acc: *mut f32, k: usize) -> Self {
-        Self { init: [init; MAX_ROWS], acc, runs: 1, run_bytes: 4 * k, jump_bytes: 0, ahead: 0 }
-    }
-    /// Tile number `tile` asks for its share of the panel that comes next, `next` floats from its own: of the n lines of
-    /// each k one, so that the first n tiles bring all of it.
-    #[inline(always)]
-    pub(crate) fn look_ahead(&mut self, tile: usize, n: usize, next: isize) {
-        self.ahead = if tile < n { 4 * next + 64 * tile as isize } else { 0 };
+        Self { init: [init; MAX_ROWS], acc, runs: 1, run_bytes: 4 * k, jump_bytes: 0 }
     }
 }
 

@@ -37,7 +37,6 @@ macro_rules! rows_loop {
             unsafe {
                 core::arch::asm!(
                     $(load_acc!($v $i: $($a $j),+),)+
-                    "mov {p}, qword ptr [{c} + 96]",
                     "xor {k:e}, {k:e}",
                     "2:",
                     "mov {end}, qword ptr [{c} + 80]",
@@ -46,7 +45,6 @@ macro_rules! rows_loop {
                     "3:",
                     $(concat!("vmovups ", $v, $w, ", ", $v, "word ptr [{b} + 64*", $wj, "]"),)+
                     $(fma_row!($v $t, concat!("{", stringify!($row), "} + {k}"), $($a $aw),+),)+
-                    "prefetcht1 byte ptr [{b} + {p}]",
                     concat!("add {b}, 64*", $n),
                     "add {k}, 4",
                     "cmp {k}, {end}",

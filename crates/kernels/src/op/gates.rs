@@ -98,10 +98,7 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
     for p in f.panels.clone() {
         let n = panels.width(p);
-        // The panel after this one; after the last, the first, for the next step.
-        let after = if p + 1 < f.panels.end { p + 1 } else { f.panels.start };
-        let next = |k: usize| panels.offset(after, k) as isize - panels.offset(p, k) as isize;
-        for (tile, (first, m)) in tiles(f.lanes.len(), T::ROWS[n - 1]).enumerate() {
+        for (first, m) in tiles(f.lanes.len(), T::ROWS[n - 1]) {
             let lane = f.lanes.start + first;
             let token = f.tokens.token(f.t, lane);
             let mut prev = [0; MAX_ROWS];
@@ -130,7 +127,6 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
                     for (i, row) in rows.iter_mut().enumerate().take(m) {
                         *row = x.panel(0, f.tokens.row(token + i));
                     }
-                    call.look_ahead(tile, n, next(shape.k_x()));
                     T::strided_rows(n, m, &rows, w_ih.add(panels.offset(p, shape.k_x())), &mut call);
                     for i in 0..m {
                         call.init[i] = acc_at.add(i * ACC_STRIDE);
@@ -142,7 +138,6 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
                 call.runs = 1;
                 call.run_bytes = 4 * shape.k_h();
                 call.acc = acc_at.add(h_slot);
-                call.look_ahead(tile, n, next(shape.k_h()));
                 for init in call.init.iter_mut().take(m) {
                     *init = init.add(h_slot);
                 }

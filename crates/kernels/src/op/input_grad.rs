@@ -89,22 +89,16 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let zeros = [0.0f32; 4 * LANES];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
-    // The panel after this one; after the last, the first, for the next step.
-    let next = |panels: &Panels, q: usize, of: &Range<usize>| {
-        let after = if q + 1 < of.end { q + 1 } else { of.start };
-        panels.offset(after, k) as isize - panels.offset(q, k) as isize
-    };
     let t_hh = g.weights.transposed[g.layout.t_hh.clone()].as_ptr();
     let d_h = shape.d_h_panels();
     for q in g.d_h_panels.clone() {
         let n = d_h.width(q);
-        for (tile, (first, m)) in tiles(g.lanes.len(), T::ROWS[n - 1]).enumerate() {
+        for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
             let lane = g.lanes.start + first;
             let token = g.tokens.token(g.t, lane);
             // SAFETY: rows and panels are in range by the caller's promise.
             unsafe {
                 let mut call = RowsCall::new(zeros.as_ptr(), acc_at, 0);
-                call.look_ahead(tile, n, next(&d_h, q, &g.d_h_panels));
                 if shape.cell == Cell::Gru {
                     for i in 0..m {
                         call.init[i] = g.d_h.panel(d_h.first(q), lane + i);
@@ -128,13 +122,12 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let d_x = shape.d_x_panels();
     for q in g.d_x_panels.clone() {
         let n = d_x.width(q);
-        for (tile, (first, m)) in tiles(g.lanes.len(), T::ROWS[n - 1]).enumerate() {
+        for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
             let lane = g.lanes.start + first;
             let token = g.tokens.token(g.t, lane);
             // SAFETY: as above.
             unsafe {
                 let mut call = RowsCall::new(zeros.as_ptr(), acc_at, 0);
-                call.look_ahead(tile, n, next(&d_x, q, &g.d_x_panels));
                 product::<T>(&g.gates, run(0), n, (token, m), t_ih.add(d_x.offset(q, k)), &mut call);
                 for i in 0..m {
                     for j in 0..n {

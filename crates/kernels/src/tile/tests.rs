@@ -104,7 +104,6 @@ fn rows_of(p: &RowsProblem, body: RowsLoop, a: &[&mut [f32]], b: &[f32], init: &
         runs: p.runs,
         run_bytes: 4 * p.run,
         jump_bytes: 4 * p.gap,
-        ahead: 4096,
     };
     for i in 0..p.m {
         rows[i] = a[i].as_ptr();
