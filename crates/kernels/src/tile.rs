@@ -98,6 +98,10 @@ pub(crate) trait Tier {
     #[inline(always)]
     fn prefetch(_p: *const f32) {}
 
+    /// The same for a line that will be written, and into L1.
+    #[inline(always)]
+    fn prefetch_write(_p: *const f32) {}
+
     /// The `tokens` loop with m rows of n vectors.
     ///
     /// # Safety

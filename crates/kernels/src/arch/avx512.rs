@@ -187,6 +187,11 @@ impl Tier for Tiles {
         unsafe { ROWS[n - 1][m - 1](rows, b, call) }
     }
     #[inline(always)]
+    fn prefetch_write(p: *const f32) {
+        // SAFETY: a prefetch of any address is harmless.
+        unsafe { _mm_prefetch::<_MM_HINT_ET0>(p.cast()) }
+    }
+    #[inline(always)]
     fn prefetch(p: *const f32) {
         // SAFETY: a prefetch of any address is harmless.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }

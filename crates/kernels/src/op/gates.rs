@@ -141,12 +141,37 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
                 for init in call.init.iter_mut().take(m) {
                     *init = init.add(h_slot);
                 }
+                if shape.cell != Cell::Rnn {
+                    expect_writes::<T>(f, token..token + m, p);
+                }
                 T::rows(n, m, &rows, w_hh.add(panels.offset(p, shape.k_h())), &mut call);
                 match shape.cell {
                     Cell::Rnn => rnn::<T::V>(f, &at, acc_at, panels.first(p), n),
                     Cell::Lstm => lstm::<T::V>(f, &at, acc_at, p),
                     Cell::Gru => gru::<T::V>(f, &at, acc_at, p),
                 }
+            }
+        }
+    }
+}
+
+/// Asks for the lines that the epilogue will write, while the product runs.
+///
+/// # Safety
+/// - these tokens and this panel are in range.
+#[inline(always)]
+unsafe fn expect_writes<T: Tier>(f: &Forward<'_>, tokens: Range<usize>, p: usize) {
+    for token in tokens {
+        let row = f.tokens.row(token);
+        // SAFETY: in range by the caller's promise.
+        unsafe {
+            let gates = f.gates.panel(p, token);
+            for j in 0..f.layout.shape.slots().width(p) {
+                T::prefetch_write(gates.add(j * LANES));
+            }
+            T::prefetch_write(f.h.panel(p, row));
+            if let Some(c) = &f.c {
+                T::prefetch_write(c.panel(p, row));
             }
         }
     }
