@@ -56,13 +56,13 @@ pub(crate) unsafe fn start_rows<T: Tier>(s: &StartRows<'_>, out: &mut [f32]) {
         },
         Some(e) => {
             let columns = l.shape.d_x_panels();
-            let (at, run) = (At::packed(e.data, columns, e.rows), Run { packed: columns, slot: 0, k });
+            let (at, run) = (At::packed(e.data, columns, e.rows), Run { packed: columns, slot: 0, k: 0..k });
             let mut acc = Acc::new();
             for (i, m) in tiles(symbols, T::ROWS[n - 1]) {
                 let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
                 let mut call = RowsCall::new(biases.as_ptr(), acc_at, 0);
                 // SAFETY: the embedding's rows are there by the caller's promise, `w` has k rows.
-                unsafe { product::<T>(&at, run, n, (s.first + i, m), w.as_ptr(), &mut call) };
+                unsafe { product::<T>(&at, run.clone(), n, (s.first + i, m), w.as_ptr(), &mut call) };
                 for (row, acc) in of_symbols[i * width..].chunks_exact_mut(width).zip(&acc.0).take(m) {
                     row[..n * LANES].copy_from_slice(&acc[..n * LANES]);
                     row[n * LANES..].copy_from_slice(&biases[n * LANES..width]);

@@ -39,7 +39,7 @@ pub(crate) unsafe fn embedding_grad<T: Tier>(g: &EmbeddingGrad<'_>, out: &mut [f
         let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
         let mut call = RowsCall::new(zeros.as_ptr(), acc_at, 0);
         // SAFETY: rows and columns are in range by the caller's promise, `b` has k rows.
-        unsafe { product::<T>(&g.sums, Run { packed, slot: 0, k }, n, (g.first + i, m), b, &mut call) };
+        unsafe { product::<T>(&g.sums, Run { packed, slot: 0, k: 0..k }, n, (g.first + i, m), b, &mut call) };
         for (row, acc) in out[i * width..].chunks_exact_mut(width).zip(&acc.0).take(m) {
             row.copy_from_slice(&acc[..width]);
         }

@@ -28,16 +28,28 @@ pub(crate) struct InputGrad<'a> {
 }
 
 /// Columns of panelled rows that a product runs over: of each panel those from vector `slot` on.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(crate) struct Run {
     /// The panels that are multiplied; those of the rows may have a vector more.
     pub(crate) packed: Panels,
     pub(crate) slot: usize,
-    /// Columns in all.
-    pub(crate) k: usize,
+    /// Which columns: from the begin of a panel on.
+    pub(crate) k: Range<usize>,
 }
 
-/// A product of m rows of `a`, from `row` on, with a panel `b [k][n*16]`: k over the panels of a, ascending.
+/// Most columns of a product at a time: what they are multiplied with stays in L2 for all lanes.
+const BLOCK: usize = 2048;
+
+impl Run {
+    /// All columns, block by block.
+    #[inline(always)]
+    fn blocks(packed: Panels, slot: usize) -> impl Iterator<Item = Self> {
+        let (all, block) = (packed.vectors() * LANES, BLOCK.next_multiple_of(packed.per_panel() * LANES));
+        (0..all).step_by(block).map(move |from| Self { packed, slot, k: from..all.min(from + block) })
+    }
+}
+
+/// A product of m rows of `a`, from `row` on, with a panel `b [k][n*16]`: k over these columns of a, ascending.
 ///
 /// # Safety
 /// - as [`super::gates::forward`]; `a` is panelled and has these rows and columns; `init` is set.
@@ -51,7 +63,8 @@ pub(crate) unsafe fn product<T: Tier>(
     call: &mut RowsCall,
 ) {
     let panel = packed.per_panel() * LANES;
-    let (whole, rest) = (k / panel, k % panel);
+    let (first, whole, rest) = (k.start / panel, k.len() / panel, k.len() % panel);
+    let b = b.wrapping_add(k.start * n * LANES);
     // SAFETY: the caller's; a last panel that is narrower, or read in part, is a run of its own.
     unsafe {
         let rows_at = |p: usize| {
@@ -65,7 +78,7 @@ pub(crate) unsafe fn product<T: Tier>(
         call.jump_bytes = 4 * a.panel_stride() - call.run_bytes;
         call.runs = whole;
         if whole > 0 {
-            T::rows(n, m, &rows_at(0), b, call);
+            T::rows(n, m, &rows_at(first), b, call);
             for i in 0..m {
                 call.init[i] = call.acc.add(i * ACC_STRIDE);
             }
@@ -74,7 +87,7 @@ pub(crate) unsafe fn product<T: Tier>(
             call.runs = 1;
             call.run_bytes = 4 * rest;
             call.jump_bytes = 0;
-            T::rows(n, m, &rows_at(whole), b.add(whole * panel * n * LANES), call);
+            T::rows(n, m, &rows_at(first + whole), b.add(whole * panel * n * LANES), call);
         }
     }
 }
@@ -85,7 +98,6 @@ pub(crate) unsafe fn product<T: Tier>(
 pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let shape = &g.layout.shape;
     let k = shape.panels().vectors() * LANES;
-    let run = |slot: usize| Run { packed: shape.panels(), slot, k };
     let zeros = [0.0f32; 4 * LANES];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
@@ -93,25 +105,26 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let d_h = shape.d_h_panels();
     for q in g.d_h_panels.clone() {
         let n = d_h.width(q);
-        for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
-            let lane = g.lanes.start + first;
-            let token = g.tokens.token(g.t, lane);
-            // SAFETY: rows and panels are in range by the caller's promise.
-            unsafe {
-                let mut call = RowsCall::new(zeros.as_ptr(), acc_at, 0);
-                if shape.cell == Cell::Gru {
-                    for i in 0..m {
-                        call.init[i] = g.d_h.panel(d_h.first(q), lane + i);
+        for part in Run::blocks(shape.panels(), usize::from(shape.cell == Cell::Gru)) {
+            for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
+                let lane = g.lanes.start + first;
+                let token = g.tokens.token(g.t, lane);
+                // SAFETY: rows and panels are in range by the caller's promise.
+                unsafe {
+                    let mut call = RowsCall::new(zeros.as_ptr(), acc_at, 0);
+                    if shape.cell == Cell::Gru || part.k.start > 0 {
+                        for i in 0..m {
+                            call.init[i] = g.d_h.panel(d_h.first(q), lane + i);
+                        }
                     }
-                }
-                let slot = usize::from(shape.cell == Cell::Gru);
-                product::<T>(&g.gates, run(slot), n, (token, m), t_hh.add(d_h.offset(q, k)), &mut call);
-                for i in 0..m {
-                    let carried = g.tokens.prev_rows()[token + i] != 0;
-                    for j in 0..n {
-                        let from = acc_at.add(i * ACC_STRIDE + j * LANES);
-                        let d = if carried { T::V::load(from) } else { T::V::splat(0.0) };
-                        d.store(g.d_h.panel(d_h.first(q) + j, lane + i));
+                    product::<T>(&g.gates, part.clone(), n, (token, m), t_hh.add(d_h.offset(q, k)), &mut call);
+                    for i in 0..m {
+                        let carried = g.tokens.prev_rows()[token + i] != 0;
+                        for j in 0..n {
+                            let from = acc_at.add(i * ACC_STRIDE + j * LANES);
+                            let d = if carried { T::V::load(from) } else { T::V::splat(0.0) };
+                            d.store(g.d_h.panel(d_h.first(q) + j, lane + i));
+                        }
                     }
                 }
             }
@@ -122,22 +135,30 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let d_x = shape.d_x_panels();
     for q in g.d_x_panels.clone() {
         let n = d_x.width(q);
-        for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
-            let lane = g.lanes.start + first;
-            let token = g.tokens.token(g.t, lane);
-            // SAFETY: as above.
-            unsafe {
-                let mut call = RowsCall::new(zeros.as_ptr(), acc_at, 0);
-                product::<T>(&g.gates, run(0), n, (token, m), t_ih.add(d_x.offset(q, k)), &mut call);
-                for i in 0..m {
-                    for j in 0..n {
-                        let vector = d_x.first(q) + j;
-                        let mut d = T::V::load(acc_at.add(i * ACC_STRIDE + j * LANES));
-                        if let Some((below, dropout)) = dropout {
-                            let mask = dropout.mask(*below, g.t, lane + i, vector);
-                            d = d.mul(T::V::load(mask.as_ptr()));
+        for part in Run::blocks(shape.panels(), 0) {
+            for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
+                let lane = g.lanes.start + first;
+                let token = g.tokens.token(g.t, lane);
+                // SAFETY: as above.
+                unsafe {
+                    let mut call = RowsCall::new(zeros.as_ptr(), acc_at, 0);
+                    if part.k.start > 0 {
+                        for i in 0..m {
+                            call.init[i] = d_x_at.panel(d_x.first(q), g.tokens.row(token + i));
                         }
-                        d.store(d_x_at.panel(vector, g.tokens.row(token + i)));
+                    }
+                    product::<T>(&g.gates, part.clone(), n, (token, m), t_ih.add(d_x.offset(q, k)), &mut call);
+                    let dropout = dropout.filter(|_| part.k.end == k);
+                    for i in 0..m {
+                        for j in 0..n {
+                            let vector = d_x.first(q) + j;
+                            let mut d = T::V::load(acc_at.add(i * ACC_STRIDE + j * LANES));
+                            if let Some((below, dropout)) = &dropout {
+                                let mask = dropout.mask(*below, g.t, lane + i, vector);
+                                d = d.mul(T::V::load(mask.as_ptr()));
+                            }
+                            d.store(d_x_at.panel(vector, g.tokens.row(token + i)));
+                        }
                     }
                 }
             }
