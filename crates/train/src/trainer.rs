@@ -165,6 +165,7 @@ impl Trainer {
             lanes,
             backward: true,
             dropout: config.dropout > 0.0,
+            output_dropout: config.output_dropout > 0.0,
             input_grad: false,
             split: None,
         };
@@ -201,9 +202,9 @@ impl Trainer {
         self.lane_nats.fill(0.0);
         for g in groups.each() {
             let lanes = groups.lanes_of(g);
-            let dropout = (config.dropout > 0.0).then(|| {
-                Dropout::new(config.dropout, config.seed, progress.step * config.seq as u64, lanes.start as u64)
-            });
+            let position = progress.step * config.seq as u64;
+            let dropout = |p: f64| (p > 0.0).then(|| Dropout::new(p, config.seed, position, lanes.start as u64));
+            let (dropout, output_dropout) = (dropout(config.dropout), dropout(config.output_dropout));
             groups.enter(g, network);
             if config.no_carry {
                 network.clear_state();
@@ -215,7 +216,7 @@ impl Trainer {
                 }
             }
             let (ids, targets) = groups.symbols(g, symbols);
-            let chunk = Chunk { steps: config.seq, ids, targets, scale, dropout };
+            let chunk = Chunk { steps: config.seq, ids, targets, scale, dropout, output_dropout };
 
             // Forward, readout and loss.
             network.forward(crew, kernels, &model.params, &chunk);
@@ -288,7 +289,7 @@ impl Trainer {
         let state = network.state();
         let mut chunk = |steps: usize| {
             let begun = Instant::now();
-            let chunk = Chunk { steps, ids, targets, scale: 0.0, dropout: None };
+            let chunk = Chunk { steps, ids, targets, scale: 0.0, ..Chunk::default() };
             network.forward(crew, kernels, &model.params, &chunk);
             network.backward(crew, kernels, &model.params, &chunk);
             grads.compute(crew, kernels, &model.params, network, ids);
