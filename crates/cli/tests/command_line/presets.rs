@@ -41,6 +41,21 @@ fn each_preset_trains_with_its_tools_settings() {
         recorded
     };
     has(
+        &train("best"),
+        &[
+            ("cell", "gru".into()),
+            ("layers", 1.into()),
+            ("optimizer", "adam".into()),
+            ("lr", 0.01.into()),
+            ("schedule", "cosine".into()),
+            ("min-lr", 0.into()),
+            ("dropout", 0.into()),
+            ("output-dropout", 0.2.into()),
+            ("val-frac", 0.1.into()),
+            ("test-frac", 0.into()),
+        ],
+    );
+    has(
         &train("char-rnn"),
         &[
             ("cell", "lstm".into()),
