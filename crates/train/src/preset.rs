@@ -195,7 +195,8 @@ impl Preset {
                 seq,
                 epochs: 10,
                 lr: 0.01,
-                output_dropout: 0.2,
+                optimizer: OptimizerKind::Adamw,
+                weight_decay: 0.05,
                 val_frac: 0.1,
                 ..Config::default()
             },
@@ -300,7 +301,7 @@ mod tests {
         };
         assert_eq!(
             told(Preset::Best),
-            "--batch 32 --cell gru --layers 1 --lr 0.01 --output-dropout 0.2 --seq 32 --val-frac 0.1"
+            "--batch 32 --cell gru --layers 1 --lr 0.01 --optimizer adamw --seq 32 --val-frac 0.1 --weight-decay 0.05"
         );
         assert_eq!(
             told(Preset::CharRnn),
