@@ -27,7 +27,7 @@ pub enum Preset {
     NanoGpt,
     /// karpathy's min-char-rnn, the hundred lines of numpy.
     MinCharRnn,
-    /// Ours: what learns a megabyte of text fastest on a CPU, chosen by trial.
+    /// Ours: the best that trials on a megabyte of text found.
     Best,
 }
 
