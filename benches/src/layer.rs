@@ -116,7 +116,7 @@ impl Layer {
     fn run(&mut self, op: Op, loss: bool) {
         let (ids, targets) = (&self.ids[..], if loss { &self.targets[..] } else { &[] });
         let scale = 1.0 / self.targets.len() as f32;
-        let pass = Pass { weights: self.params.weights(), ids, targets, scale, dropout: None };
+        let pass = Pass { weights: self.params.weights(), ids, targets, scale, dropout: None, output_dropout: None };
         self.kernels.run(&op, &pass, &mut self.ws.share());
     }
     /// Forward of step 0.

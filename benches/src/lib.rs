@@ -79,7 +79,7 @@ impl Bench {
             params.set(&name, &data).expect("a tensor of the model");
         }
         params.derive(crew, kernels);
-        let options = NetworkOptions { steps, lanes, backward: true, dropout: false, input_grad: false, split: None };
+        let options = NetworkOptions { steps, lanes, backward: true, ..NetworkOptions::default() };
         let network = Network::new(&layout, options).expect("memory");
         let symbol = |_| (random.next_u64() % vocab as u64) as u32;
         let mut symbols: Vec<u32> = (0..2 * steps * lanes).map(symbol).collect();
@@ -104,25 +104,14 @@ impl Bench {
     pub fn forward(&mut self, crew: &Crew, kernels: &Kernels) {
         let Self { network, params, ids, targets, .. } = self;
         let scale = 1.0 / ids.len() as f32;
-        let chunk = Chunk { steps: network.steps(), ids, targets, scale, dropout: None };
+        let chunk = Chunk { steps: network.steps(), ids, targets, scale, ..Chunk::default() };
         network.forward(crew, kernels, params, &chunk);
     }
     /// Backward through time, then weight gradients.
     pub fn backward(&mut self, crew: &Crew, kernels: &Kernels) {
         let Self { network, params, grads, ids, targets } = self;
-        let chunk = Chunk { steps: network.steps(), ids, targets, scale: 1.0, dropout: None };
+        let chunk = Chunk { steps: network.steps(), ids, targets, scale: 1.0, ..Chunk::default() };
         network.backward(crew, kernels, params, &chunk);
-        grads.compute(crew, kernels, params, network, ids);
-    }
-    /// Backward through time alone.
-    pub fn backward_only(&mut self, crew: &Crew, kernels: &Kernels) {
-        let Self { network, params, ids, targets, .. } = self;
-        let chunk = Chunk { steps: network.steps(), ids, targets, scale: 1.0, dropout: None };
-        network.backward(crew, kernels, params, &chunk);
-    }
-    /// Weight gradients alone, from the gate gradients that backward left.
-    pub fn weight_grads(&mut self, crew: &Crew, kernels: &Kernels) {
-        let Self { network, params, grads, ids, .. } = self;
         grads.compute(crew, kernels, params, network, ids);
     }
 }

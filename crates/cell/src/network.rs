@@ -9,7 +9,7 @@ use gatemill_kernels::{Dropout, Kernels, LANES, Layout, Op, OutOfMemory, Pass, T
 use std::sync::Arc;
 
 /// What a network is made for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct NetworkOptions {
     /// T: most steps of a chunk.
     pub steps: usize,
@@ -17,8 +17,10 @@ pub struct NetworkOptions {
     pub lanes: usize,
     /// Backward will be asked for.
     pub backward: bool,
-    /// Dropout will be asked for.
+    /// Dropout between layers will be asked for.
     pub dropout: bool,
+    /// Dropout before the readout will be asked for.
+    pub output_dropout: bool,
     /// The gradient to a dense input will be asked for.
     pub input_grad: bool,
     /// How the work is shared out; the bits are the same. None: what suits lanes and workers.
@@ -38,6 +40,8 @@ pub struct Chunk<'a> {
     pub scale: f32,
     /// Dropout between layers; needs `NetworkOptions::dropout`.
     pub dropout: Option<Dropout>,
+    /// Dropout before the readout; needs `NetworkOptions::output_dropout`.
+    pub output_dropout: Option<Dropout>,
 }
 
 /// The carried state of one layer: h, and c for an LSTM, `[B, H]` each.
@@ -74,7 +78,12 @@ pub struct Network {
 impl Network {
     /// Allocates a network's buffers. Errors: the memory is not to be had.
     pub fn new(layout: &Arc<Layout>, options: NetworkOptions) -> Result<Self, OutOfMemory> {
-        let needs = Needs { backward: options.backward, dropout: options.dropout, d_x: options.input_grad };
+        let needs = Needs {
+            backward: options.backward,
+            dropout: options.dropout,
+            output_dropout: options.output_dropout,
+            d_x: options.input_grad,
+        };
         let tokens = Tokens::rectangular(options.steps, options.lanes);
         let (ws, bufs) = allocate(layout, tokens, needs)?;
         let forward = unroll::forward(&bufs, options.steps, true);
@@ -116,8 +125,8 @@ impl Network {
         self.split.unwrap_or_else(|| Split::suited(self.lanes(), crew.threads()))
     }
     fn pass<'a>(params: &'a Params, chunk: &Chunk<'a>) -> Pass<'a> {
-        let Chunk { ids, targets, scale, dropout, .. } = *chunk;
-        Pass { weights: params.weights(), ids, targets, scale, dropout }
+        let Chunk { ids, targets, scale, dropout, output_dropout, .. } = *chunk;
+        Pass { weights: params.weights(), ids, targets, scale, dropout, output_dropout }
     }
 
     /// Forward over the chunk, from the carried states. Panics where the chunk is longer than T.
@@ -143,7 +152,7 @@ impl Network {
     ) {
         assert!(chunk.steps <= self.steps, "a chunk of {} steps in a network of {}", chunk.steps, self.steps);
         let split = self.split(crew);
-        let ops = if chunk.dropout.is_some() { &self.forward } else { &self.plain };
+        let ops = if chunk.dropout.is_some() || chunk.output_dropout.is_some() { &self.forward } else { &self.plain };
         let ops = &ops[from..to.min(ops.len())];
         crew.run(kernels, ops, chunk.steps, &Self::pass(params, chunk), &mut self.ws, split);
     }

@@ -12,7 +12,7 @@
 use crate::workspace::Bufs;
 use gatemill_kernels::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, ReadoutOp};
 
-/// Forward over T steps, readout included where there is one.
+/// Forward over T steps, readout included where there is one. Without `dropout` no dropped copies are written or read.
 pub(crate) fn forward(bufs: &Bufs, steps: usize, dropout: bool) -> Vec<Op> {
     let mut ops = Vec::new();
     let mut x = bufs.x;

@@ -48,6 +48,7 @@ pub(crate) struct Bufs {
 pub(crate) struct Needs {
     pub(crate) backward: bool,
     pub(crate) dropout: bool,
+    pub(crate) output_dropout: bool,
     pub(crate) d_x: bool,
 }
 
@@ -68,11 +69,12 @@ pub(crate) fn allocate(layout: &Layout, tokens: Tokens, needs: Needs) -> Result<
         let lstm = shape.cell == Cell::Lstm;
         let units = Columns::Panels(Panels::fixed(shape.hidden_vectors(), 1));
         let rows = Columns::RowMajor(shape.hidden);
+        let dropped = if l < top { needs.dropout } else { needs.output_dropout };
         bufs.layers.push(LayerBufs {
             h: ws.add(Space::Rows, rows)?,
             c: if lstm { Some(ws.add(Space::Rows, units)?) } else { None },
             gates: ws.add(Space::Tokens, Columns::Panels(shape.slots()))?,
-            dropped: if needs.dropout && l < top { Some(ws.add(Space::Rows, rows)?) } else { None },
+            dropped: if dropped { Some(ws.add(Space::Rows, rows)?) } else { None },
             back: if needs.backward {
                 let d_c = if lstm { Some(ws.add(Space::Lanes, units)?) } else { None };
                 Some(BackBufs { d_h: ws.add(Space::Lanes, rows)?, d_c })

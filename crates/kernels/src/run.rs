@@ -29,6 +29,8 @@ pub struct Pass<'a> {
     pub scale: f32,
     /// Dropout between layers.
     pub dropout: Option<Dropout>,
+    /// Dropout between the top layer and the readout.
+    pub output_dropout: Option<Dropout>,
 }
 
 /// Forward of one layer at one step.
@@ -220,7 +222,9 @@ impl Kernels {
         if symbols {
             check.per_token(pass.ids, "symbols");
         }
-        assert!(o.dropped.is_none() || pass.dropout.is_some(), "gates: a dropped copy without dropout");
+        let top = o.layer + 1 == pass.weights.layout.layers().len();
+        let dropout = if top { pass.output_dropout } else { pass.dropout };
+        assert!(o.dropped.is_none() || dropout.is_some(), "gates: a dropped copy without dropout");
         let f = Forward {
             layer: o.layer,
             layout: l,
@@ -230,7 +234,7 @@ impl Kernels {
             h: check.hidden(o.h, "h", Space::Rows, l.shape.hidden),
             c: check.cell(o.c, "c", Space::Rows, l),
             gates: check.gates(o.gates, l),
-            dropped: o.dropped.map(|d| check.hidden(d, "dropped", Space::Rows, l.shape.hidden)).zip(pass.dropout),
+            dropped: o.dropped.map(|d| check.hidden(d, "dropped", Space::Rows, l.shape.hidden)).zip(dropout),
             tokens: share.tokens(),
             t: o.t,
             lanes: share.lanes(),
@@ -269,11 +273,13 @@ impl Kernels {
         let check = Check { ws: share.workspace(), op: "head gradient" };
         let head = head(&pass.weights);
         check.distinct(&[Some(o.d_logits), Some(o.d_y)]);
+        let top = pass.weights.layout.layers().len().checked_sub(1);
         let g = HeadGrad {
             head,
             weights: pass.weights,
             d_logits: check.hidden(o.d_logits, "d_logits", Space::Tokens, head.vocab),
             d_y: check.hidden(o.d_y, "d_y", Space::Rows, head.hidden),
+            dropout: top.zip(pass.output_dropout),
             tokens: share.tokens(),
             t: o.t,
             lanes: share.lanes(),

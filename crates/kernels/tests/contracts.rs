@@ -71,7 +71,8 @@ impl Field {
     }
     fn run(&mut self, op: Op, change: impl for<'a> FnOnce(&mut Pass<'a>)) {
         let weights = Weights::new(&self.layout, &self.params, &self.start, &self.transposed);
-        let mut pass = Pass { weights, ids: &self.ids, targets: &self.ids, scale: 1.0, dropout: None };
+        let mut pass =
+            Pass { weights, ids: &self.ids, targets: &self.ids, scale: 1.0, dropout: None, output_dropout: None };
         change(&mut pass);
         Kernels::best().run(&op, &pass, &mut self.ws.share());
     }
@@ -133,6 +134,10 @@ refused! {
         |f| f.run(Op::Gates(f.gates_op()), |pass| pass.ids = &pass.ids[1..]);
     gates_with_a_copy_and_no_dropout: "gates: a dropped copy without dropout",
         |f| f.run(Op::Gates(GatesOp { dropped: Some(f.h2), ..f.gates_op() }), |_| ());
+    gates_of_the_top_layer_with_a_copy_and_no_dropout_above: "gates: a dropped copy without dropout",
+        |f| f.run(Op::Gates(GatesOp { layer: 1, x: Some(f.h2), dropped: Some(f.d_y), ..f.gates_op() }), |pass| {
+            pass.dropout = Some(Dropout::new(0.5, 1, 0, 0));
+        });
     gates_with_a_copy_of_other_form: "gates: buffer `dropped` is",
         |f| f.run(Op::Gates(GatesOp { dropped: Some(f.d_h), ..f.gates_op() }), |pass| {
             pass.dropout = Some(Dropout::new(0.5, 1, 0, 0));

@@ -254,7 +254,7 @@ impl ReadoutOf {
         let lanes = ws.tokens().lanes();
         let all: Vec<u32> = targets.iter().cycle().take(STEPS * lanes).copied().collect();
         let weights = Weights::new(layout, &params, &start, &transposed);
-        let pass = Pass { weights, ids: &[], targets: &all, scale, dropout: None };
+        let pass = Pass { weights, ids: &[], targets: &all, scale, dropout: None, output_dropout: None };
         kernels.run(&Op::Readout(*op), &pass, &mut ws.share());
         let stride = ws.buf(op.logits).len() / (STEPS * lanes);
         let padded = head.vocab.next_multiple_of(LANES);

@@ -110,6 +110,8 @@ pub struct Config {
     pub tied: bool,
     /// `--dropout`: P between layers, in [0, 1)
     pub dropout: f64,
+    /// `--output-dropout`: P before the readout, in [0, 1)
+    pub output_dropout: f64,
     /// `--no-carry`: the state is zero at the start of each chunk
     pub no_carry: bool,
     /// `--batch`: B, lanes
@@ -193,6 +195,7 @@ impl Default for Config {
             embed: 0,
             tied: false,
             dropout: 0.0,
+            output_dropout: 0.0,
             no_carry: false,
             batch: 64,
             seq: 100,
@@ -283,6 +286,7 @@ impl Config {
         let one_matrix = "--tied makes embedding and readout one matrix: give --embed the number of --hidden";
         check(!self.tied || self.embed == self.hidden, "embed", self.embed, one_matrix)?;
         check(fraction(self.dropout), "dropout", self.dropout, BELOW_ONE)?;
+        check(fraction(self.output_dropout), "output-dropout", self.output_dropout, BELOW_ONE)?;
 
         check(self.epochs > 0 || self.steps.is_some(), "epochs", self.epochs, AT_LEAST_ONE)?;
         for (flag, n) in [

@@ -57,7 +57,7 @@ impl CharModel {
     }
     /// A forward-only network of this model.
     pub(crate) fn network(&self, steps: usize, lanes: usize) -> Result<Network, TrainError> {
-        let options = NetworkOptions { steps, lanes, backward: false, dropout: false, input_grad: false, split: None };
+        let options = NetworkOptions { steps, lanes, ..NetworkOptions::default() };
         Ok(Network::new(self.params.layout(), options)?)
     }
 }
@@ -94,7 +94,7 @@ pub(crate) fn lanes(
             symbols.begins.iter().for_each(|&(t, lane)| network.reset(t as usize, lane as usize));
         }
         // The buffers are whole chunks; only the first steps of them are read.
-        let chunk = Chunk { steps, ids: &symbols.inputs, targets: &symbols.targets, scale: 0.0, dropout: None };
+        let chunk = Chunk { steps, ids: &symbols.inputs, targets: &symbols.targets, scale: 0.0, ..Chunk::default() };
         network.forward(crew, kernels, &model.params, &chunk);
         loss::by_lane(network.nats(steps), &mut lane_nats);
         network.carry(steps);

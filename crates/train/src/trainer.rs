@@ -168,6 +168,7 @@ impl Trainer {
             lanes,
             backward: true,
             dropout: config.dropout > 0.0,
+            output_dropout: config.output_dropout > 0.0,
             input_grad: false,
             split: None,
         };
@@ -211,9 +212,9 @@ impl Trainer {
         self.lane_nats.fill(0.0);
         for g in groups.each() {
             let lanes = groups.lanes_of(g);
-            let dropout = (config.dropout > 0.0).then(|| {
-                Dropout::new(config.dropout, config.seed, progress.step * config.seq as u64, lanes.start as u64)
-            });
+            let position = progress.step * config.seq as u64;
+            let dropout = |p: f64| (p > 0.0).then(|| Dropout::new(p, config.seed, position, lanes.start as u64));
+            let (dropout, output_dropout) = (dropout(config.dropout), dropout(config.output_dropout));
             groups.enter(g, network);
             if config.no_carry {
                 network.clear_state();
@@ -225,7 +226,7 @@ impl Trainer {
                 }
             }
             let (ids, targets) = groups.symbols(g, symbols);
-            let chunk = Chunk { steps: config.seq, ids, targets, scale, dropout };
+            let chunk = Chunk { steps: config.seq, ids, targets, scale, dropout, output_dropout };
             clock.lap(|phases| &mut phases.data);
 
             // Forward, readout and loss.
@@ -318,7 +319,7 @@ impl Trainer {
         let state = network.state();
         let mut chunk = |steps: usize| {
             let begun = Instant::now();
-            let chunk = Chunk { steps, ids, targets, scale: 0.0, dropout: None };
+            let chunk = Chunk { steps, ids, targets, scale: 0.0, ..Chunk::default() };
             network.forward(crew, kernels, &model.params, &chunk);
             network.backward(crew, kernels, &model.params, &chunk);
             grads.compute(crew, kernels, &model.params, network, ids);

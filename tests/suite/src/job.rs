@@ -53,6 +53,8 @@ pub struct Features {
     pub resets: bool,
     /// Dropout with P = 1/4 between layers.
     pub dropout: bool,
+    /// Dropout with P = 1/2 before the readout.
+    pub output_dropout: bool,
 }
 
 /// What stands between the symbols of a job and its first layer.
@@ -91,6 +93,8 @@ pub struct Job {
     pub resets: Vec<bool>,
     /// Multipliers between the layers.
     pub dropout: Option<Dropout>,
+    /// Multipliers between the top layer and the readout.
+    pub output_dropout: Option<Dropout>,
     /// `[T, B, H]` gradient to the top layer's output; empty with a readout.
     pub d_y: Vec<f64>,
     /// `[L, B, H]` gradient to the last h.
@@ -129,11 +133,30 @@ impl Job {
             resets[0] = true;
             resets[(shape.steps / 2) * shape.lanes + shape.lanes - 1] = true;
         }
-        let dropout = features.dropout.then(|| Dropout::new(0.25, seed ^ 0xd409, 1000 * seed, 3));
+        let dropout_of = |p: f64| Dropout::new(p, seed ^ 0xd409, 1000 * seed, 3);
+        let dropout = features.dropout.then(|| dropout_of(0.25));
+        let output_dropout = features.output_dropout.then(|| dropout_of(0.5));
         let counted = targets.iter().filter(|&&t| t < shape.vocab.unwrap_or(0)).count();
         let scale = if counted == 0 { 0.0 } else { 1.0 / counted as f32 };
         let embedding = Embedding::None;
-        Job { shape, params, head, embedding, x, ids, targets, h0, c0, resets, dropout, d_y, d_h_last, d_c_last, scale }
+        Job {
+            shape,
+            params,
+            head,
+            embedding,
+            x,
+            ids,
+            targets,
+            h0,
+            c0,
+            resets,
+            dropout,
+            output_dropout,
+            d_y,
+            d_h_last,
+            d_c_last,
+            scale,
+        }
     }
 
     /// The same job with an embedding of `width` columns below its first layer. Panics where its input is dense.
@@ -181,8 +204,8 @@ impl Job {
         let shape = Shape { steps: steps.len(), lanes: lanes.len(), ..self.shape };
         let tokens = || steps.clone().flat_map(|t| lanes.clone().map(move |lane| t * b + lane));
         let states = || (0..layers).flat_map(|l| lanes.clone().map(move |lane| l * b + lane));
-        let mut dropout = self.dropout;
-        if let Some(d) = &mut dropout {
+        let (mut dropout, mut output_dropout) = (self.dropout, self.output_dropout);
+        for d in dropout.iter_mut().chain(&mut output_dropout) {
             d.position += steps.start as u64;
             d.first_lane += lanes.start as u64;
         }
@@ -198,6 +221,7 @@ impl Job {
             c0: rows(&self.c0, hidden, states()),
             resets: rows(&self.resets, 1, tokens()),
             dropout,
+            output_dropout,
             d_y: rows(&self.d_y, hidden, tokens()),
             d_h_last: rows(&self.d_h_last, hidden, states()),
             d_c_last: rows(&self.d_c_last, hidden, states()),
@@ -212,10 +236,19 @@ impl Job {
 
     /// `[L-1, T, B, H]`: the multipliers as the oracle takes them.
     pub fn dropout_multipliers(&self) -> Option<Vec<f64>> {
-        let dropout = self.dropout?;
-        let Shape { layers, hidden, steps, lanes, .. } = self.shape;
+        Some(self.multipliers(self.dropout?, 0..self.shape.layers - 1))
+    }
+
+    /// `[T, B, H]`: the multipliers between the top layer and the readout.
+    pub fn output_multipliers(&self) -> Option<Vec<f64>> {
+        let layers = self.shape.layers;
+        Some(self.multipliers(self.output_dropout?, layers - 1..layers))
+    }
+
+    fn multipliers(&self, dropout: Dropout, above: Range<usize>) -> Vec<f64> {
+        let Shape { hidden, steps, lanes, .. } = self.shape;
         let mut all = Vec::new();
-        for layer in 0..layers - 1 {
+        for layer in above {
             for t in 0..steps {
                 for lane in 0..lanes {
                     let units = (0..hidden.div_ceil(16)).flat_map(|v| dropout.mask(layer, t, lane, v));
@@ -223,7 +256,7 @@ impl Job {
                 }
             }
         }
-        Some(all)
+        all
     }
 }
 

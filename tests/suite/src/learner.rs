@@ -77,8 +77,8 @@ impl Learner {
             lanes,
             backward: true,
             dropout: model.dropout > 0.0,
-            input_grad: false,
             split: model.split,
+            ..NetworkOptions::default()
         };
         let network = Network::new(&layout, options).expect("memory for the network");
         let zeros = || Buffer::zeroed(layout.params()).expect("memory for the moments");
@@ -107,7 +107,8 @@ impl Learner {
         let steps = self.network.steps();
         let position = u64::from(self.step) * steps as u64;
         let dropout = (self.dropout > 0.0).then(|| Dropout::new(self.dropout, 1, position, 0));
-        let chunk = Chunk { steps, ids, targets, scale: (1.0 / targets.len() as f64) as f32, dropout };
+        let chunk =
+            Chunk { steps, ids, targets, scale: (1.0 / targets.len() as f64) as f32, dropout, ..Chunk::default() };
         self.network.forward(crew, kernels, &self.params, &chunk);
         let nats = self.network.nats(steps).iter().map(|&x| f64::from(x)).sum::<f64>() / targets.len() as f64;
         self.network.backward(crew, kernels, &self.params, &chunk);

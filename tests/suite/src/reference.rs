@@ -34,16 +34,22 @@ pub fn reference(job: &Job) -> Vec<Named<f64>> {
     let mut head_grad: Option<Head<f64>> = None;
     let d_y = match (&job.head, job.shape.vocab) {
         (Some(head), Some(vocab)) => {
-            let logits = head_forward(head, trace.outputs());
+            let multipliers = job.output_multipliers();
+            let dropped = |x: &[f64]| match &multipliers {
+                Some(multipliers) => x.iter().zip(multipliers).map(|(x, m)| x * m).collect(),
+                None => x.to_vec(),
+            };
+            let read = dropped(trace.outputs());
+            let logits = head_forward(head, &read);
             let d_logits = cross_entropy_backward(&logits, &job.targets, vocab);
             let nats = |(n, &target): (usize, &usize)| {
                 if target < vocab { -log_softmax(&logits[n * vocab..(n + 1) * vocab])[target] } else { 0.0 }
             };
             let nats = job.targets.iter().enumerate().map(nats).collect();
-            let back = head_backward(head, trace.outputs(), &d_logits);
+            let back = head_backward(head, &read, &d_logits);
             out.extend([("logits".into(), logits), ("nats".into(), nats), ("d_logits".into(), d_logits)]);
             head_grad = Some(back.head);
-            back.d_h
+            dropped(&back.d_h)
         }
         _ => job.d_y.clone(),
     };

@@ -98,6 +98,7 @@ impl Rig {
             lanes: job.shape.lanes,
             backward: true,
             dropout: job.dropout.is_some(),
+            output_dropout: job.output_dropout.is_some(),
             input_grad: !job.symbols(),
             split: setting.split,
         };
@@ -130,7 +131,8 @@ impl Rig {
     /// Forward over all steps; `loss`: with the targets.
     pub fn forward(&mut self, job: &Job, setting: Setting<'_>, loss: bool) {
         let targets: &[u32] = if loss { &self.targets } else { &[] };
-        let chunk = Chunk { steps: job.shape.steps, ids: &self.ids, targets, scale: job.scale, dropout: job.dropout };
+        let Job { scale, dropout, output_dropout, .. } = *job;
+        let chunk = Chunk { steps: job.shape.steps, ids: &self.ids, targets, scale, dropout, output_dropout };
         self.network.forward(setting.crew, &setting.kernels, &self.params, &chunk);
     }
 
@@ -142,8 +144,9 @@ impl Rig {
 
     /// Backward with nothing from behind, then the weight gradients.
     pub fn backward_truncated(&mut self, job: &Job, setting: Setting<'_>) {
-        let (steps, scale, dropout) = (job.shape.steps, job.scale, job.dropout);
-        let chunk = Chunk { steps, ids: &self.ids, targets: &self.targets, scale, dropout };
+        let Job { scale, dropout, output_dropout, .. } = *job;
+        let (ids, targets) = (&self.ids, &self.targets);
+        let chunk = Chunk { steps: job.shape.steps, ids, targets, scale, dropout, output_dropout };
         self.network.backward(setting.crew, &setting.kernels, &self.params, &chunk);
         self.grads.compute(setting.crew, &setting.kernels, &self.params, &self.network, &self.ids);
     }

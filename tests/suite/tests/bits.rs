@@ -13,7 +13,7 @@ use gatemill_suite::{
 };
 use sha2::{Digest, Sha256};
 
-const ALL: Features = Features { symbols: true, carried: true, resets: true, dropout: true };
+const ALL: Features = Features { symbols: true, carried: true, resets: true, dropout: true, output_dropout: true };
 
 /// Sizes with tails everywhere and several panels of everything.
 fn shape(cell: Cell) -> Shape {
@@ -264,7 +264,8 @@ fn a_short_chunk_equals_a_short_network() {
                 long.forward(&job, setting, true);
                 long.backward_truncated(&job, setting);
                 let (ids, targets) = (long.ids.clone(), long.targets.clone());
-                let chunk = Chunk { steps, ids: &ids, targets: &targets, scale: job.scale, dropout: job.dropout };
+                let Job { scale, dropout, output_dropout, .. } = job;
+                let chunk = Chunk { steps, ids: &ids, targets: &targets, scale, dropout, output_dropout };
                 long.network.forward(&crew, &kernels, &long.params, &chunk);
                 long.network.backward(&crew, &kernels, &long.params, &chunk);
                 assert_eq!(short.network.nats(steps), long.network.nats(steps));

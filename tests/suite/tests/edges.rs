@@ -27,7 +27,8 @@ fn fault_N04_no_state_and_no_moment_is_denormal_where_gradients_vanish() {
         // Weights that make gradients die over time, over layers, at once, and those whose squares are gone.
         for (n, scale) in [0.2, 1e-2, 1e-5, 1e-9, 1e-13, 1e-19, 1e-25, 1e-31, 1e-36].into_iter().enumerate() {
             let shape = Shape { cell, layers: 3, inputs: 11, hidden: 19, steps: 40, lanes: 5, vocab: Some(13) };
-            let features = Features { symbols: n % 2 == 0, carried: true, resets: true, dropout: n % 3 == 0 };
+            let (dropout, output_dropout) = (n % 3 == 0, n % 4 == 0);
+            let features = Features { symbols: n % 2 == 0, carried: true, resets: true, dropout, output_dropout };
             let mut job = Job::random(shape, features, 40 + n as u64);
             let weights = job.params.tensors_mut().into_iter().map(|(_, tensor)| tensor);
             let head = job.head.iter_mut().flat_map(|head| [&mut head.weight, &mut head.bias]);

@@ -120,8 +120,9 @@ fn every_kind_of_job(cell: Cell) {
             ];
             let [lanes, steps, inputs, vocab] = pairwise_different(hidden, sizes);
             let layers = 1 + i % 3;
-            let features = Features { symbols: bit(0), carried: bit(1), resets: bit(2), dropout: bit(3) && layers > 1 };
             let vocab = bit(4).then_some(vocab);
+            let (dropout, output_dropout) = (bit(3) && layers > 1, bit(3) && vocab.is_some());
+            let features = Features { symbols: bit(0), carried: bit(1), resets: bit(2), dropout, output_dropout };
             let job =
                 Job::random(Shape { cell, layers, inputs, hidden, steps, lanes, vocab }, features, 100 + i as u64);
             let want = reference(&job);
@@ -150,7 +151,8 @@ fn every_kind_of_embedding(cell: Cell) {
     for (i, (layers, hidden, steps, lanes, inputs, width, vocab)) in sizes.into_iter().enumerate() {
         for mask in 0..4 {
             let (j, bit) = (4 * i + mask, |b: usize| (mask >> b) & 1 == 1);
-            let features = Features { symbols: true, carried: bit(0), resets: bit(1), dropout: layers > 1 };
+            let (dropout, output_dropout) = (layers > 1, false);
+            let features = Features { symbols: true, carried: bit(0), resets: bit(1), dropout, output_dropout };
             let shape = Shape { cell, layers, inputs, hidden, steps, lanes, vocab };
             let own = Job::random(shape, features, 300 + j as u64).embedded(width, j as u64);
             let one_vocab = Shape { vocab: Some(inputs), ..shape };
@@ -208,7 +210,8 @@ fn long_and_deep() {
     for (i, (layers, hidden, steps, lanes, inputs, vocab)) in shapes.into_iter().enumerate() {
         for cell in CELLS {
             let shape = Shape { cell, layers, inputs, hidden, steps, lanes, vocab: Some(vocab) };
-            let features = Features { symbols: i % 2 == 0, carried: true, resets: i > 0, dropout: layers > 1 };
+            let (dropout, output_dropout) = (layers > 1, false);
+            let features = Features { symbols: i % 2 == 0, carried: true, resets: i > 0, dropout, output_dropout };
             let job = Job::random(shape, features, 7 + i as u64);
             let want = reference(&job);
             for setting in settings(i, lanes, &crews) {

@@ -51,14 +51,7 @@ fn every_cell_learns_hello() {
                 assert!(last < 0.01, "{place}: {last} nats after 300 steps");
 
                 // One lane, one step at a time. It reads the word first: training saw a zero state in one chunk alone.
-                let options = NetworkOptions {
-                    steps: 1,
-                    lanes: 1,
-                    backward: false,
-                    dropout: false,
-                    input_grad: false,
-                    split: None,
-                };
+                let options = NetworkOptions { steps: 1, lanes: 1, ..NetworkOptions::default() };
                 let mut network = Network::new(learner.params.layout(), options).unwrap();
                 let mut next = |symbol: u32| {
                     let chunk = Chunk { steps: 1, ids: &[symbol], ..Chunk::default() };

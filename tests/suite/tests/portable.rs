@@ -101,7 +101,7 @@ fn the_tier_agrees_with_the_oracle() {
     for cell in CELLS {
         for (hidden, symbols) in [(5, true), (300, false), (64, true)] {
             let shape = Shape { cell, layers: 2, inputs: 33, hidden, steps: 6, lanes: 7, vocab: Some(29) };
-            let features = Features { symbols, carried: true, resets: true, dropout: true };
+            let features = Features { symbols, carried: true, resets: true, dropout: true, output_dropout: true };
             let mut jobs = vec![Job::random(shape, features, hidden as u64)];
             if symbols {
                 jobs.push(Job::random(shape, features, hidden as u64).embedded(21, 1));

@@ -50,8 +50,9 @@ pub(crate) struct TrainArgs {
     #[arg(long, value_name = "X", allow_negative_numbers = true, help_heading = TEXT)]
     pub(crate) test_frac: Option<f64>,
 
-    /// Start from the settings of another tool: its sizes, its optimiser, its schedule; flags beside it win
-    #[arg(long, value_name = "TOOL", value_parser = PossibleValuesParser::new(Preset::ALL.map(Preset::name)).try_map(|name| name.parse::<Preset>()), conflicts_with = "resume", help_heading = MODEL)]
+    /// Start from other settings than the defaults: the best that are known for a small text, or those of another tool;
+    /// flags beside it win
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Preset::ALL.map(Preset::name)).try_map(|name| name.parse::<Preset>()), conflicts_with = "resume", help_heading = MODEL)]
     pub(crate) preset: Option<Preset>,
     /// Read flags from a TOML file, `hidden = 512`, one to a line; flags beside it win
     #[arg(long, value_name = "FILE", help_heading = MODEL)]
@@ -74,6 +75,9 @@ pub(crate) struct TrainArgs {
     /// Share of units dropped between layers while training [default: 0]
     #[arg(long, value_name = "P", allow_negative_numbers = true, help_heading = MODEL)]
     pub(crate) dropout: Option<f64>,
+    /// Share of the top layer's units dropped before the readout while training [default: 0]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, help_heading = MODEL)]
+    pub(crate) output_dropout: Option<f64>,
     /// How weights begin: as PyTorch's do, as char-rnn's (uniform), as torch-rnn's (normal), or as Keras's (orthogonal)
     /// [default: pytorch]
     #[arg(long, value_name = "KIND", value_parser = named::<InitKind>(&["pytorch", "uniform", "normal", "orthogonal"]), help_heading = MODEL)]
@@ -224,8 +228,8 @@ impl TrainArgs {
         macro_rules! switched_on {
             ($($field:ident),*) => { $(config.$field |= self.$field;)* };
         }
-        given!(vocab, val_frac, test_frac, cell, layers, hidden, embed, dropout, init, forget_bias, seed);
-        given!(batch, seq, accumulate, optimizer, lr, beta1, beta2, eps, weight_decay, momentum, decay_rate);
+        given!(vocab, val_frac, test_frac, cell, layers, hidden, embed, dropout, output_dropout, init, forget_bias);
+        given!(seed, batch, seq, accumulate, optimizer, lr, beta1, beta2, eps, weight_decay, momentum, decay_rate);
         given!(schedule, min_lr, lr_decay_every, lr_decay_after, lr_patience, eval_tokens, shards);
         given_or_not!(document_separator, init_scale, minutes, patience, warmup, lr_decay);
         switched_on!(lossy, tied, no_carry);
@@ -316,7 +320,7 @@ mod tests {
     #[test]
     fn every_flag_reaches_the_configuration() {
         let is = configured(
-            "gatemill train --cell gru --layers 3 --hidden 17 --embed 17 --tied --dropout 0.5 --vocab bytes --lossy \
+            "gatemill train --cell gru --layers 3 --hidden 17 --embed 17 --tied --dropout 0.5 --output-dropout 0.25 --vocab bytes --lossy \
              --document-separator \\n\\n --init normal --init-scale 0.1 --forget-bias -2 --seed 9 --batch 5 --seq 6 \
              --accumulate 2 --no-carry --steps 7 --minutes 1.5 --patience 3 --optimizer sgd --lr 0.1 --beta1 0.2 \
              --beta2 0.3 --eps 0.4 --weight-decay 0.5 --momentum 0.6 --decay-rate 0.7 --schedule constant --warmup 8 \

@@ -41,6 +41,22 @@ fn each_preset_trains_with_its_tools_settings() {
         recorded
     };
     has(
+        &train("best"),
+        &[
+            ("cell", "gru".into()),
+            ("layers", 1.into()),
+            ("optimizer", "adamw".into()),
+            ("lr", 0.01.into()),
+            ("weight-decay", 0.05.into()),
+            ("schedule", "cosine".into()),
+            ("min-lr", 0.into()),
+            ("dropout", 0.into()),
+            ("output-dropout", 0.into()),
+            ("val-frac", 0.1.into()),
+            ("test-frac", 0.into()),
+        ],
+    );
+    has(
         &train("char-rnn"),
         &[
             ("cell", "lstm".into()),

@@ -16,6 +16,8 @@ use crate::vector::Vector;
 use crate::view::{At, Tokens};
 use std::ops::Range;
 
+use super::gates::Dropout;
+
 /// The resolved forward operation.
 pub(crate) struct Readout<'a> {
     pub(crate) head: &'a HeadLayout,
@@ -145,6 +147,8 @@ pub(crate) struct HeadGrad<'a> {
     pub(crate) d_logits: At,
     /// By row: the gradient to h.
     pub(crate) d_y: At,
+    /// The top layer, and the dropout that stood above it.
+    pub(crate) dropout: Option<(usize, Dropout)>,
     pub(crate) tokens: &'a Tokens,
     pub(crate) t: usize,
     pub(crate) lanes: Range<usize>,
@@ -175,8 +179,13 @@ pub(crate) unsafe fn head_grad<T: Tier>(g: &HeadGrad<'_>) {
                 T::strided_rows(n, m, &rows, w.add(panels.offset(q, k)), &mut call);
                 for i in 0..m {
                     for j in 0..n {
-                        let v = T::V::load(acc_at.add(i * ACC_STRIDE + j * LANES));
-                        v.store(g.d_y.panel(panels.first(q) + j, g.tokens.row(token + i)));
+                        let vector = panels.first(q) + j;
+                        let mut d = T::V::load(acc_at.add(i * ACC_STRIDE + j * LANES));
+                        if let Some((top, dropout)) = &g.dropout {
+                            let mask = dropout.mask(*top, g.t, g.lanes.start + first + i, vector);
+                            d = d.mul(T::V::load(mask.as_ptr()));
+                        }
+                        d.store(g.d_y.panel(vector, g.tokens.row(token + i)));
                     }
                 }
             }

@@ -20,6 +20,7 @@ fn unusual() -> Config {
         embed: 17,
         tied: true,
         dropout: 0.1,
+        output_dropout: 0.15,
         no_carry: true,
         batch: 5,
         seq: 6,

@@ -3,7 +3,7 @@
 //! | flag | on resume |
 //! |---|---|
 //! | `--threads --io --keep --eval-every --save-every --sample-every --patience --strict-corpus`, a moved FILE | free: no bit depends on them |
-//! | what moves the weights to come: `--lr` and all that shapes it, the optimiser's numbers, clipping, `--dropout --no-carry --seed --epochs --steps --minutes --shards --eval-tokens`; the portable tier against another | only with `--override`, and recorded |
+//! | what moves the weights to come: `--lr` and all that shapes it, the optimiser's numbers, clipping, `--dropout --output-dropout --no-carry --seed --epochs --steps --minutes --shards --eval-tokens`; the portable tier against another | only with `--override`, and recorded |
 //! | `--cell --layers --hidden --embed --tied --batch --accumulate --seq --vocab --lossy --document-separator --optimizer --init --init-scale --forget-bias --val-frac --test-frac` | never: the weights, moments and lanes were made with them |
 //!
 //! `--epochs`, `--steps` and `--minutes` are free where the learning rate does not depend on the run's length (no cosine,

@@ -371,7 +371,7 @@ impl Group {
 /// A forward-only network.
 fn network(model: &CharModel, steps: usize, lanes: usize, split: Split) -> Result<Network, TrainError> {
     let split = Some(split);
-    let options = NetworkOptions { steps, lanes, backward: false, dropout: false, input_grad: false, split };
+    let options = NetworkOptions { steps, lanes, split, ..NetworkOptions::default() };
     Ok(Network::new(model.params.layout(), options)?)
 }
 
