@@ -133,7 +133,7 @@ macro_rules! entries {
                 = op::derive::start_rows::<$tiles>);
             entry!([$($features)?] transpose(
                 from: &[f32], panels: Panels, k: usize, to: Panels, q: usize, first: usize, out: &mut [f32])
-                = op::derive::transpose);
+                = op::derive::transpose::<V>);
             entry!([$($features)?] tanh(x: &[f32], out: &mut [f32]) = |x, out| map(x, out, crate::math::tanh::<V>));
             entry!([$($features)?] sigmoid(x: &[f32], out: &mut [f32])
                 = |x, out| map(x, out, crate::math::sigmoid::<V>));

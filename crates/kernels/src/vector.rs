@@ -69,6 +69,28 @@ pub(crate) trait Vector: Copy {
     /// `mask ? a : b`, lane by lane.
     fn select(mask: Self::Mask, a: Self, b: Self) -> Self;
 
+    /// Lane c of row r becomes lane r of row c.
+    #[inline(always)]
+    fn transpose(rows: [Self; 16]) -> [Self; 16] {
+        let mut columns = [[0.0; 16]; 16];
+        let mut r = 0;
+        while r < 16 {
+            let row = rows[r].to_array();
+            let mut c = 0;
+            while c < 16 {
+                columns[c][r] = row[c];
+                c += 1;
+            }
+            r += 1;
+        }
+        let mut out = rows;
+        for (to, column) in out.iter_mut().zip(&columns) {
+            // SAFETY: the rows exist, so the tier is available; a column holds 16 floats.
+            *to = unsafe { Self::load(column.as_ptr()) };
+        }
+        out
+    }
+
     /// The lanes in order.
     #[inline(always)]
     fn to_array(self) -> [f32; 16] {

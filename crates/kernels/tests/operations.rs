@@ -355,3 +355,34 @@ fn fault_c02_one_distinct_symbol() {
         }
     }
 }
+
+#[test]
+fn a_transposed_panel_has_rows_for_columns() {
+    let mut random = SplitMix64::new(17);
+    for kernels in tiers() {
+        // Rows below, at and above one square of 16, and no multiple of it.
+        for k in [4_usize, 16, 20, 48, 76] {
+            let (panels, to) = (Panels::fixed(9, 3), Panels::even(k.div_ceil(16)));
+            let from = reals(panels.floats(k), 1.0, &mut random);
+            for q in 0..to.count() {
+                let width = to.width(q) * LANES;
+                for first in [0, 16, 64] {
+                    let mut out = vec![CANARY; 2 * LANES * width];
+                    kernels.transpose(&from, panels, k, (to, q), first, &mut out);
+                    for (c, row) in out.chunks_exact(width).enumerate() {
+                        for (i, &found) in row.iter().enumerate() {
+                            let input = to.first(q) * LANES + i;
+                            let want = if input < k { from[panels.at(k, input, first + c)] } else { 0.0 };
+                            assert_eq!(
+                                found,
+                                want,
+                                "{kernels:?}, k {k}, panel {q}, column {}, input {input}",
+                                first + c
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -90,6 +90,34 @@ impl Vector for Avx512 {
     fn select(mask: Self::Mask, a: Self, b: Self) -> Self {
         Self(unsafe { _mm512_mask_blend_ps(mask, b.0, a.0) })
     }
+    /// Quarters of 4 rows first: `quads[4g + j]` has columns j, 4 + j, 8 + j, 12 + j of rows 4g to 4g + 3, one after the
+    /// other. Then the quarters of the four groups. Loops, no closures: those would not take the instructions over.
+    #[inline(always)]
+    fn transpose(rows: [Self; 16]) -> [Self; 16] {
+        let mut quads = rows;
+        let mut out = rows;
+        unsafe {
+            for g in 0..4 {
+                let (a, b, c, d) = (rows[4 * g].0, rows[4 * g + 1].0, rows[4 * g + 2].0, rows[4 * g + 3].0);
+                let (ab, cd) = (_mm512_castps_pd(_mm512_unpacklo_ps(a, b)), _mm512_castps_pd(_mm512_unpacklo_ps(c, d)));
+                quads[4 * g] = Self(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)));
+                quads[4 * g + 1] = Self(_mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
+                let (ab, cd) = (_mm512_castps_pd(_mm512_unpackhi_ps(a, b)), _mm512_castps_pd(_mm512_unpackhi_ps(c, d)));
+                quads[4 * g + 2] = Self(_mm512_castpd_ps(_mm512_unpacklo_pd(ab, cd)));
+                quads[4 * g + 3] = Self(_mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd)));
+            }
+            for j in 0..4 {
+                let (a, b, c, d) = (quads[j].0, quads[4 + j].0, quads[8 + j].0, quads[12 + j].0);
+                let (ab, cd) = (_mm512_shuffle_f32x4::<0x44>(a, b), _mm512_shuffle_f32x4::<0x44>(c, d));
+                out[j] = Self(_mm512_shuffle_f32x4::<0x88>(ab, cd));
+                out[4 + j] = Self(_mm512_shuffle_f32x4::<0xdd>(ab, cd));
+                let (ab, cd) = (_mm512_shuffle_f32x4::<0xee>(a, b), _mm512_shuffle_f32x4::<0xee>(c, d));
+                out[8 + j] = Self(_mm512_shuffle_f32x4::<0x88>(ab, cd));
+                out[12 + j] = Self(_mm512_shuffle_f32x4::<0xdd>(ab, cd));
+            }
+        }
+        out
+    }
 }
 
 /// Whether the CPU has this tier's bundle and the system saves its registers.

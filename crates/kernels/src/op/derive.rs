@@ -105,25 +105,49 @@ unsafe fn biases<V: Vector>(l: &LayerLayout, params: &[f32], p: usize) -> [f32; 
 /// Part of a transposed matrix: columns of panel `q` of `to` for the packed columns `first..first + rows`.
 ///
 /// `from` is `[panel][k][n*16]` with `k` rows in `panels`; `out` is `[rows][width(q)*16]`, out\[c\]\[i\] = from\[i\]\[c\].
+///
+/// # Safety
+/// - the tier is available.
 #[inline(always)]
-pub(crate) fn transpose(from: &[f32], panels: Panels, k: usize, to: Panels, q: usize, first: usize, out: &mut [f32]) {
+pub(crate) unsafe fn transpose<V: Vector>(
+    from: &[f32],
+    panels: Panels,
+    k: usize,
+    to: Panels,
+    q: usize,
+    first: usize,
+    out: &mut [f32],
+) {
     let width = to.width(q) * LANES;
     let inputs = to.first(q) * LANES;
     let taken = k.saturating_sub(inputs).min(width);
     // Blocks of one vector of columns: within it the source columns are neighbours.
-    for (block, out) in out.chunks_mut(LANES * width).enumerate() {
+    for (block, out) in out.chunks_exact_mut(LANES * width).enumerate() {
         let column = first + block * LANES;
         let p = column / LANES / panels.per_panel();
         let stride = panels.width(p) * LANES;
         let base = panels.offset(p, k) + (column - panels.first(p) * LANES);
-        let columns = out.len() / width;
-        for i in 0..taken {
-            let row = &from[base + (inputs + i) * stride..][..columns];
-            for (c, &x) in row.iter().enumerate() {
+        let row = |i: usize| &from[base + (inputs + i) * stride..][..LANES];
+        let squares = taken / LANES * LANES;
+        for i in (0..squares).step_by(LANES) {
+            // SAFETY: rows of a vector each; 16 columns of the output hold a vector from i on.
+            unsafe {
+                // Loops, no closures: those do not take the tier's instructions over.
+                let mut square = [V::splat(0.0); LANES];
+                for (r, to) in square.iter_mut().enumerate() {
+                    *to = V::load(row(i + r).as_ptr());
+                }
+                for (c, column) in V::transpose(square).iter().enumerate() {
+                    column.store(out[c * width + i..][..LANES].as_mut_ptr());
+                }
+            }
+        }
+        for i in squares..taken {
+            for (c, &x) in row(i).iter().enumerate() {
                 out[c * width + i] = x;
             }
         }
-        for c in 0..columns {
+        for c in 0..LANES {
             out[c * width + taken..(c + 1) * width].fill(0.0);
         }
     }
