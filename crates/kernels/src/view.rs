@@ -166,6 +166,20 @@ impl At {
         // SAFETY: in range by the caller's promise, so inside the buffer.
         unsafe { self.base.add(offset) }
     }
+    /// Rows of panel `p`, to be walked.
+    ///
+    /// # Safety
+    /// - `p` is in range, and the buffer has rows.
+    #[inline(always)]
+    pub(crate) unsafe fn column(&self, p: usize) -> Column {
+        let step = match self.columns {
+            Columns::RowMajor(_) => self.row_stride,
+            Columns::Panels(s) => s.width(p) * LANES,
+            Columns::Scalar => 1,
+        };
+        // SAFETY: row 0 exists by the caller's promise.
+        Column { first: unsafe { self.panel(p, 0) }, step }
+    }
     /// Floats from one row to the next of a row-major buffer.
     pub(crate) fn row_stride(&self) -> usize {
         self.row_stride
@@ -176,6 +190,26 @@ impl At {
             Columns::Panels(s) => s.per_panel() * LANES * self.rows,
             _ => LANES,
         }
+    }
+}
+
+/// One panel of a buffer: its layout is resolved once for all rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Column {
+    first: *mut f32,
+    /// Floats from row to row.
+    step: usize,
+}
+
+impl Column {
+    /// Where row `row` begins.
+    ///
+    /// # Safety
+    /// - the row is in range.
+    #[inline(always)]
+    pub(crate) unsafe fn row(&self, row: usize) -> *mut f32 {
+        // SAFETY: in range by the caller's promise, so inside the buffer.
+        unsafe { self.first.add(row * self.step) }
     }
 }
 

@@ -17,7 +17,7 @@ use crate::pack::{Cell, LANES, LayerLayout, Weights};
 use crate::random::unit_words;
 use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
 use crate::vector::Vector;
-use crate::view::{At, Tokens};
+use crate::view::{At, Column, Tokens};
 use std::ops::Range;
 
 /// Inverted dropout between layers: which unit survives is a function of (seed, layer, lane, position, unit).
@@ -161,17 +161,16 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
 /// - these tokens and this panel are in range.
 #[inline(always)]
 unsafe fn expect_writes<T: Tier>(f: &Forward<'_>, tokens: Range<usize>, p: usize) {
-    for token in tokens {
-        let row = f.tokens.row(token);
-        // SAFETY: in range by the caller's promise.
-        unsafe {
-            let gates = f.gates.panel(p, token);
+    // SAFETY: in range by the caller's promise.
+    unsafe {
+        let (gates, h, c) = (f.gates.column(p), f.h.column(p), f.c.map(|c| c.column(p)));
+        for token in tokens {
             for j in 0..f.layout.shape.slots().width(p) {
-                T::prefetch_write(gates.add(j * LANES));
+                T::prefetch_write(gates.row(token).add(j * LANES));
             }
-            T::prefetch_write(f.h.panel(p, row));
-            if let Some(c) = &f.c {
-                T::prefetch_write(c.panel(p, row));
+            T::prefetch_write(h.row(f.tokens.row(token)));
+            if let Some(c) = &c {
+                T::prefetch_write(c.row(f.tokens.row(token)));
             }
         }
     }
@@ -179,12 +178,12 @@ unsafe fn expect_writes<T: Tier>(f: &Forward<'_>, tokens: Range<usize>, p: usize
 
 /// h_t of 16 units, flushed; with dropout, its dropped copy.
 #[inline(always)]
-unsafe fn put_h<V: Vector>(f: &Forward<'_>, at: &Lanes, i: usize, vector: usize, h: V) {
+unsafe fn put_h<V: Vector>(f: &Forward<'_>, at: &Lanes, i: usize, (h_at, vector): (Column, usize), h: V) {
     let row = f.tokens.row(at.token + i);
     // SAFETY: the row is the worker's own.
     unsafe {
         let h = h.flush();
-        h.store(f.h.panel(vector, row));
+        h.store(h_at.row(row));
         if let Some((dropped, dropout)) = &f.dropped {
             let mask = dropout.mask(f.layer, f.t, at.lane + i, vector);
             h.mul(V::load(mask.as_ptr())).store(dropped.panel(vector, row));
@@ -195,10 +194,13 @@ unsafe fn put_h<V: Vector>(f: &Forward<'_>, at: &Lanes, i: usize, vector: usize,
 /// h_t = tanh(pre).
 #[inline(always)]
 unsafe fn rnn<V: Vector>(f: &Forward<'_>, at: &Lanes, acc: *const f32, first: usize, n: usize) {
-    for i in 0..at.m {
-        for j in 0..n {
-            // SAFETY: acc holds m rows of n vectors.
-            unsafe { put_h(f, at, i, first + j, tanh(V::load(acc.add(i * ACC_STRIDE + j * LANES)))) };
+    for j in 0..n {
+        // SAFETY: acc holds m rows of n vectors, and h as many columns.
+        unsafe {
+            let h_at = f.h.column(first + j);
+            for i in 0..at.m {
+                put_h(f, at, i, (h_at, first + j), tanh(V::load(acc.add(i * ACC_STRIDE + j * LANES))));
+            }
         }
     }
 }
@@ -208,10 +210,10 @@ unsafe fn rnn<V: Vector>(f: &Forward<'_>, at: &Lanes, acc: *const f32, first: us
 unsafe fn lstm<V: Vector>(f: &Forward<'_>, at: &Lanes, acc: *mut f32, p: usize) {
     // SAFETY: acc holds m rows of 4 vectors; rows and panel are in range.
     unsafe {
-        let c_at = f.c.unwrap_unchecked();
+        let (c_at, gates_at) = (f.c.unwrap_unchecked().column(p), f.gates.column(p));
         for i in 0..at.m {
             let pre = acc.add(i * ACC_STRIDE);
-            let gates = f.gates.panel(p, at.token + i);
+            let gates = gates_at.row(at.token + i);
             let input = sigmoid(V::load(pre));
             let forget = sigmoid(V::load(pre.add(LANES)));
             let output = sigmoid(V::load(pre.add(3 * LANES)));
@@ -220,15 +222,16 @@ unsafe fn lstm<V: Vector>(f: &Forward<'_>, at: &Lanes, acc: *mut f32, p: usize) 
             forget.store(gates.add(LANES));
             cell.store(gates.add(2 * LANES));
             output.store(gates.add(3 * LANES));
-            let c_prev = V::load(c_at.panel(p, at.prev[i]));
+            let c_prev = V::load(c_at.row(at.prev[i]));
             let c = forget.mul_add(c_prev, input.mul(cell)).flush();
-            c.store(c_at.panel(p, f.tokens.row(at.token + i)));
+            c.store(c_at.row(f.tokens.row(at.token + i)));
             c.store(pre);
             output.store(pre.add(LANES));
         }
+        let h_at = f.h.column(p);
         for i in 0..at.m {
             let pre = acc.add(i * ACC_STRIDE);
-            put_h(f, at, i, p, V::load(pre.add(LANES)).mul(tanh(V::load(pre))));
+            put_h(f, at, i, (h_at, p), V::load(pre.add(LANES)).mul(tanh(V::load(pre))));
         }
     }
 }
@@ -238,9 +241,10 @@ unsafe fn lstm<V: Vector>(f: &Forward<'_>, at: &Lanes, acc: *mut f32, p: usize) 
 unsafe fn gru<V: Vector>(f: &Forward<'_>, at: &Lanes, acc: *const f32, p: usize) {
     // SAFETY: acc holds m rows of 4 vectors; rows and panel are in range.
     unsafe {
+        let (h_at, gates_at) = (f.h.column(p), f.gates.column(p));
         for i in 0..at.m {
             let pre = acc.add(i * ACC_STRIDE);
-            let gates = f.gates.panel(p, at.token + i);
+            let gates = gates_at.row(at.token + i);
             let reset = sigmoid(V::load(pre.add(LANES)));
             let update = sigmoid(V::load(pre.add(2 * LANES)));
             let n_h = V::load(pre.add(3 * LANES));
@@ -249,8 +253,8 @@ unsafe fn gru<V: Vector>(f: &Forward<'_>, at: &Lanes, acc: *const f32, p: usize)
             reset.store(gates.add(LANES));
             update.store(gates.add(2 * LANES));
             n_h.store(gates.add(3 * LANES));
-            let h_prev = V::load(f.h.panel(p, at.prev[i]));
-            put_h(f, at, i, p, update.mul_add(h_prev.sub(new), new));
+            let h_prev = V::load(h_at.row(at.prev[i]));
+            put_h(f, at, i, (h_at, p), update.mul_add(h_prev.sub(new), new));
         }
     }
 }
