@@ -122,7 +122,7 @@ impl Network {
         &self.ws
     }
     fn split(&self, crew: &Crew) -> Split {
-        self.split.unwrap_or_else(|| Split::suited(self.lanes(), crew.threads()))
+        self.split.unwrap_or_else(|| Split::suited(self.lanes(), crew.threads(), 4 * self.layout.params()))
     }
     fn pass<'a>(params: &'a Params, chunk: &Chunk<'a>) -> Pass<'a> {
         let Chunk { ids, targets, scale, dropout, output_dropout, .. } = *chunk;

@@ -9,7 +9,6 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use gatemill_corpus::CorpusError;
-use gatemill_crew::Crew;
 use gatemill_train::checkpoint::SaveError;
 use gatemill_train::run::Stop;
 use gatemill_train::storage::{PathKind, RealStorage, Storage};
@@ -86,8 +85,7 @@ pub(crate) fn run(args: &SampleArgs) -> Result<u8, Failure> {
         None => args.prime.clone().into_bytes(),
     };
 
-    // A sample alone has nothing to share out.
-    let (crew, kernels) = machine(Some(args.threads.unwrap_or_else(Crew::available).min(options.samples)))?;
+    let (crew, kernels) = machine(args.threads)?;
     let notes = Progress::new();
     let (model, _) = model::load(&args.model, &crew, &kernels, &notes)?;
     crew.steady(|| {

@@ -20,12 +20,17 @@ pub enum Split {
 }
 
 impl Split {
-    /// Fewest lanes per worker at which lane blocks serve better: a guess from the prototype (doc/performance.md).
+    /// Fewest lanes per worker at which lane blocks serve better: a core then computes as long as its weights take to come
+    /// from L3.
     const LANES_PER_WORKER: usize = 8;
+    /// Weights that each worker's own cache holds. Above, a worker with all of them waits for L3 at every step; with its
+    /// part of them it does not, and that outweighs a barrier an operation.
+    const OWN_BYTES: usize = 1 << 20;
 
-    /// The split that serves `lanes` lanes on `workers` workers.
-    pub fn suited(lanes: usize, workers: usize) -> Self {
-        if workers == 1 || lanes >= workers * Self::LANES_PER_WORKER { Split::Lanes } else { Split::Units }
+    /// The split that serves `lanes` lanes on `workers` workers, with weights of `weight_bytes`.
+    pub fn suited(lanes: usize, workers: usize, weight_bytes: usize) -> Self {
+        let few = lanes < workers * Self::LANES_PER_WORKER;
+        if workers > 1 && few && weight_bytes > Self::OWN_BYTES { Split::Units } else { Split::Lanes }
     }
 }
 
@@ -108,6 +113,16 @@ impl Crew {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn units_are_split_where_lanes_are_few_and_weights_many() {
+        let many = 12 << 20;
+        assert_eq!(Split::suited(1, 2, many), Split::Units);
+        assert_eq!(Split::suited(15, 2, many), Split::Units);
+        assert_eq!(Split::suited(16, 2, many), Split::Lanes);
+        assert_eq!(Split::suited(1, 1, many), Split::Lanes);
+        assert_eq!(Split::suited(1, 2, 1 << 18), Split::Lanes);
+    }
 
     #[test]
     fn all_meet_at_every_barrier() {

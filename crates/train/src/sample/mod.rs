@@ -206,14 +206,18 @@ impl<'a> Generator<'a> {
         }
         let (unseen, unseen_symbols) = unseen(model, &options.prime, &ids);
 
-        // Each worker takes its lanes through many symbols with no meeting point; a barrier per layer and symbol would
-        // cost more than it saves at most sizes.
+        // Few texts of a large model: all workers share its units. Else each worker takes its lanes through many symbols
+        // with no meeting point.
         let samples = options.samples;
-        let workers = crew.threads().clamp(1, samples);
+        let suited = Split::suited(samples, crew.threads(), 4 * model.params.layout().params());
+        let (workers, split) = match suited {
+            Split::Units => (1, Split::Units),
+            _ => (crew.threads().clamp(1, samples), Split::Alone),
+        };
         let mut groups = Vec::with_capacity(workers);
         for worker in 0..workers {
             let lanes = samples * worker / workers..samples * (worker + 1) / workers;
-            let mut network = network(model, 1, lanes.len(), Split::Alone)?;
+            let mut network = network(model, 1, lanes.len(), split)?;
             let of = |lane: usize| if state.lanes == 1 { 0 } else { lane };
             let rows = |data: &[f32]| -> Vec<f32> {
                 let width = data.len() / state.lanes;
