@@ -154,7 +154,7 @@ impl Crew {
     /// inside, it is `f()`. Sections of several threads take turns.
     pub fn steady<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         match ROLE.get() {
-            _ if self.threads() == 1 => self.install(f),
+            _ if self.threads() == 1 => f(),
             Role::AtWork => f(),
             Role::Leader(yard) if std::ptr::eq(yard, self.yard()) => f(),
             _ => match self.one_section() {

@@ -23,6 +23,19 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Floating-point operations of a step that make up for one more worker: with fewer the workers pass their data around
+/// for longer than they save (doc/performance.md).
+const FLOP_PER_WORKER: f64 = 1e7;
+/// Below so many hidden units the data passed around grow beside the operations.
+const FEW_UNITS: usize = 64;
+
+/// Workers that a step of this configuration can use.
+fn most_workers(config: &Config, vocab: usize) -> usize {
+    let flop = 6.0 * multiplying(config, vocab) * config.tokens_per_step() as f64;
+    let thin = (FEW_UNITS as f64 / config.hidden as f64).max(1.0);
+    (flop / (FLOP_PER_WORKER * thin * thin * thin)).max(1.0) as usize
+}
+
 /// A rehearsal runs this part of a chunk's steps.
 const REHEARSED_PART: usize = 8;
 
@@ -111,6 +124,8 @@ pub struct Trainer {
     corpus: Arc<Corpus>,
     fetcher: Fetcher,
     crew: Arc<Crew>,
+    /// The crew, or a smaller one where a step is too small for all of it.
+    workers: Arc<Crew>,
     kernels: Kernels,
     progress: Progress,
     chunks_per_epoch: u64,
@@ -160,6 +175,10 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         let config = &model.config;
         let (steps, lanes) = (config.seq, config.batch);
+        let most = most_workers(config, model.vocab.len());
+        // Bits do not depend on it. Where the system refuses the threads, all of the crew's will do.
+        let fewer = (most < crew.threads()).then(|| Crew::new(most).ok()).flatten();
+        let workers = fewer.map_or_else(|| Arc::clone(&crew), Arc::new);
         let reader = Lanes::new(&corpus, Split::Train, config.lanes(), steps)?;
         let chunks_per_epoch = reader.chunks(steps);
         let fetcher = Fetcher::new(reader, steps, progress.chunk);
@@ -175,7 +194,7 @@ impl Trainer {
         let network = Network::new(model.params.layout(), options)?;
         let len = model.params.layout().params();
         Ok(Self {
-            grads: network.grouped_weight_grads(&crew, config.shards, config.accumulate)?,
+            grads: network.grouped_weight_grads(&workers, config.shards, config.accumulate)?,
             optimizer: Optimizer::new(config, len)?,
             norm: Norm::new(len),
             groups: Groups::new(config.accumulate, &network),
@@ -185,6 +204,7 @@ impl Trainer {
             corpus,
             fetcher,
             crew,
+            workers,
             kernels,
             progress,
             chunks_per_epoch,
@@ -196,12 +216,12 @@ impl Trainer {
     /// One chunk through the nine stages. Errors: the corpus failed or changed; the loss or gradient is not finite, and
     /// then nothing has moved.
     pub fn step(&mut self) -> Result<StepReport, TrainError> {
-        let crew = Arc::clone(&self.crew);
-        crew.steady(|| self.nine_stages())
+        let workers = Arc::clone(&self.workers);
+        workers.steady(|| self.nine_stages())
     }
 
     fn nine_stages(&mut self) -> Result<StepReport, TrainError> {
-        let Self { model, network, grads, optimizer, norm, groups, crew, kernels, progress, .. } = self;
+        let Self { model, network, grads, optimizer, norm, groups, workers: crew, kernels, progress, .. } = self;
         let config = &model.config;
         let mut clock = PhaseClock::start();
 
@@ -308,7 +328,7 @@ impl Trainer {
     ///
     /// Errors: the corpus fails.
     pub fn rehearse(&mut self) -> Result<f64, TrainError> {
-        let Self { model, network, grads, norm, corpus, crew, kernels, .. } = self;
+        let Self { model, network, grads, norm, corpus, workers: crew, kernels, .. } = self;
         let config = &model.config;
         let (batch, most) = (config.batch, config.seq);
         let part = most.div_ceil(REHEARSED_PART);
@@ -524,6 +544,18 @@ mod tests {
     fn trainer(config: &Config, text: &str) -> Trainer {
         let corpus = Corpus::from_bytes("text", text.as_bytes().to_vec(), &OpenOptions::default()).unwrap();
         Trainer::new(config, Arc::new(corpus), Arc::new(Crew::new(2).unwrap()), Kernels::best()).unwrap()
+    }
+
+    #[test]
+    fn a_step_has_as_many_workers_as_it_can_use() {
+        let workers = |hidden, batch, seq| {
+            let config = Config { layers: 1, hidden, batch, seq, ..Config::default() };
+            most_workers(&config, 65)
+        };
+        assert_eq!(workers(32, 1, 32), 1);
+        assert_eq!(workers(128, 1, 4), 1);
+        assert!(workers(128, 50, 50) > 100);
+        assert!(workers(64, 32, 32) > 2);
     }
 
     #[test]
