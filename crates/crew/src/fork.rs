@@ -154,9 +154,12 @@ impl Crew {
     /// inside, it is `f()`. Sections of several threads take turns.
     pub fn steady<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         match ROLE.get() {
-            _ if self.threads() == 1 => f(),
             Role::AtWork => f(),
-            Role::Leader(yard) if std::ptr::eq(yard, self.yard()) => f(),
+            Role::Leader(yard) if self.threads() == 1 || std::ptr::eq(yard, self.yard()) => f(),
+            Role::Stranger if self.threads() == 1 => self.install(|| {
+                let _role = Acting::new(Role::Leader(self.yard()));
+                f()
+            }),
             _ => match self.one_section() {
                 Some(_turn) => self.section(f),
                 // A worker of this pool that waited for its turn would be missed by the section that is on.

@@ -117,6 +117,7 @@ fn the_model() {
     // Dropout is between layers, and in training alone.
     let plain = nine(&place, "");
     assert_ne!(of_steps(&nine(&place, "--dropout 0.5"), "train_nats"), of_steps(&plain, "train_nats"));
+    assert_ne!(of_steps(&nine(&place, "--output-dropout 0.5"), "train_nats"), of_steps(&plain, "train_nats"));
     let single = |flags: &str| nine(&place, &format!("--layers 1 {flags}")).sha256();
     assert_eq!(single("--dropout 0.5"), single(""));
     let run = start(&nine(&place, "--dropout 0.5 --lr 1e-30 --schedule constant --forget-bias 0"));
@@ -295,7 +296,7 @@ fn a_text_that_changes_in_use() {
 }
 
 /// The flags that the tests of this file hold, and those that others do.
-const HELD: [&str; 58] = [
+const HELD: [&str; 59] = [
     // the_text, documents
     "vocab",
     "lossy",
@@ -309,6 +310,7 @@ const HELD: [&str; 58] = [
     "embed",
     "tied",
     "dropout",
+    "output-dropout",
     "init",
     "init-scale",
     "forget-bias",
