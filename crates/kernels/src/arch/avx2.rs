@@ -1,6 +1,8 @@
 //! Tier `avx2`: two ymm are the vector; tiles of 3 lanes x 4 ymm walk half a panel.
 
-use super::x86::{fma_row, load_acc, load_c, rows_loop, stamp, store_acc, store_c, tokens_loop};
+use super::x86::{
+    fma_row, load_acc, load_c, prefetch, prefetch_write, rows_loop, stamp, store_acc, store_c, tokens_loop,
+};
 use crate::tile::{MAX_ROWS, RowsCall, Tier, TokensCall};
 use crate::vector::Vector;
 use core::arch::x86_64::*;
@@ -194,13 +196,11 @@ impl Tier for Tiles {
     }
     #[inline(always)]
     fn prefetch_write(p: *const f32) {
-        // SAFETY: a prefetch of any address is harmless.
-        unsafe { _mm_prefetch::<_MM_HINT_ET0>(p.cast()) }
+        prefetch_write(p);
     }
     #[inline(always)]
     fn prefetch(p: *const f32) {
-        // SAFETY: a prefetch of any address is harmless.
-        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+        prefetch(p);
     }
     #[inline(always)]
     unsafe fn tokens(n: usize, m: usize, call: &TokensCall) {

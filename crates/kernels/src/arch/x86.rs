@@ -9,6 +9,22 @@
 //! An ISA is `["target feature" "register" "each" "register" ...]`; a row is its pointer, its number, the register of its
 //! broadcast, and `accumulator "weight" vector` for each vector.
 
+use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T1, _mm_prefetch};
+
+/// Asks for the line of `p` to be brought into L2.
+#[inline(always)]
+pub(super) fn prefetch(p: *const f32) {
+    // SAFETY: a prefetch of any address is harmless.
+    unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+}
+
+/// Asks for the line of `p` to be brought into L1, to be written.
+#[inline(always)]
+pub(super) fn prefetch_write(p: *const f32) {
+    // SAFETY: as above.
+    unsafe { _mm_prefetch::<_MM_HINT_ET0>(p.cast()) }
+}
+
 /// `acc += broadcast [at] * w` for each accumulator and weight of a row.
 macro_rules! fma_row {
     ($v:literal $t:literal, $at:expr, $($a:literal $w:literal),+) => {
