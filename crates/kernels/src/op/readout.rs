@@ -12,7 +12,7 @@
 use crate::math::exp;
 use crate::pack::{HeadLayout, LANES, Weights};
 use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
-use crate::vector::Vector;
+use crate::vector::{Pointwise, Vector};
 use crate::view::{At, Tokens};
 use std::ops::Range;
 
