@@ -6,13 +6,14 @@
 //! an embedding up to 64 of its columns, k being the symbols.
 //! Masters, gradients and moments share this layout, so the update is one flat loop. Padding is zero and stays zero.
 
+use crate::variant::Variant;
 use std::ops::Range;
 
 /// Floats in a vector; units in a panel of LSTM and GRU.
 pub const LANES: usize = 16;
 
 /// Largest I, H, V and E: no size of a layout overflows below it.
-const MAX_DIMENSION: usize = 1 << 28;
+pub(crate) const MAX_DIMENSION: usize = 1 << 28;
 
 /// `x` rounded up to a multiple of `to`.
 pub(crate) fn round_up(x: usize, to: usize) -> usize {
@@ -131,12 +132,12 @@ pub enum Input {
         /// E.
         width: usize,
     },
-    /// Ids of V symbols whose embedding is the readout's matrix `[V, H]`: E = H.
+    /// Ids of V symbols whose embedding is the readout's matrix `[V, H]`: E = H, or P of a projection.
     Tied(usize),
 }
 
 /// One recurrent layer's form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LayerShape {
     /// The cell.
     pub cell: Cell,
@@ -144,16 +145,26 @@ pub struct LayerShape {
     pub input: Input,
     /// H.
     pub hidden: usize,
+    /// How the cell differs from the plain one.
+    pub variant: Variant,
 }
 
 impl LayerShape {
+    /// A layer of the plain cell.
+    pub fn new(cell: Cell, input: Input, hidden: usize) -> Self {
+        Self { cell, input, hidden, variant: Variant::default() }
+    }
+    /// Columns of h, which the next layer, the readout and the next step read: P of a projection, else H.
+    pub fn outputs(&self) -> usize {
+        self.variant.projection.unwrap_or(self.hidden)
+    }
     /// Columns of W_ih: I, V or E.
     pub fn inputs(&self) -> usize {
         match self.input {
             Input::Dense(inputs) => inputs,
             Input::Symbols(vocab) => vocab,
             Input::Embedded { width, .. } => width,
-            Input::Tied(_) => self.hidden,
+            Input::Tied(_) => self.outputs(),
         }
     }
     /// V, where it reads symbols.
@@ -196,7 +207,7 @@ impl LayerShape {
     }
     /// Rows of the packed W_hh.
     pub fn k_h(&self) -> usize {
-        round_up(self.hidden, 4)
+        round_up(self.outputs(), 4)
     }
     /// Start rows: one per symbol and one for a symbol never seen, or one in all.
     pub fn start_rows(&self) -> usize {
@@ -206,9 +217,9 @@ impl LayerShape {
     pub fn d_x_panels(&self) -> Panels {
         Panels::even(self.inputs().div_ceil(LANES))
     }
-    /// Panels of dh_{t-1}, 64 units each.
+    /// Panels of dh_{t-1}, 64 of its columns each.
     pub fn d_h_panels(&self) -> Panels {
-        Panels::even(self.hidden_vectors())
+        Panels::even(self.outputs().div_ceil(LANES))
     }
     /// The column, among the packed columns, of (PyTorch gate `gate`, unit `unit`) in an x row (`h` false) or h row.
     pub fn column(&self, h: bool, gate: usize, unit: usize) -> usize {
@@ -242,7 +253,7 @@ pub struct LayerLayout {
 pub struct HeadLayout {
     /// V.
     pub vocab: usize,
-    /// H of the layer below.
+    /// Columns of h of the layer below.
     pub hidden: usize,
     /// W `[panel][k_h][n*16]` among the parameters.
     pub w: Range<usize>,
@@ -355,24 +366,28 @@ impl Layout {
             width => Input::Embedded { vocab, width },
         };
         assert!(!tied || embed == hidden, "a tied embedding has the {hidden} columns of the readout, not {embed}");
-        let shape = |l: usize| LayerShape { cell, input: if l == 0 { input } else { Input::Dense(hidden) }, hidden };
+        let shape = |l: usize| LayerShape::new(cell, if l == 0 { input } else { Input::Dense(hidden) }, hidden);
         let shapes: Vec<LayerShape> = (0..layers).map(shape).collect();
         Self::new(&shapes, Some(vocab))
     }
 
     /// The spaces of these layers, bottom first, and of a readout over `vocab` symbols.
     ///
-    /// A layer's inputs must be the hidden units of the one below, only the first may read symbols, a tied one needs a
+    /// A layer's inputs must be the outputs of the one below, only the first may read symbols, a tied one needs a
     /// readout of its form, and I, H, V and E lie in 1..=2^28; panics otherwise (a broken contract of the caller).
     pub fn new(shapes: &[LayerShape], vocab: Option<usize>) -> Self {
         let mut all = Layout::default();
         for (l, shape) in shapes.iter().enumerate() {
             let (inputs, vocab) = (shape.inputs(), shape.symbols().unwrap_or(1));
             assert!(shape.hidden > 0 && inputs > 0 && vocab > 0, "layer {l}: {shape:?} has an empty dimension");
+            if let Err(amiss) = shape.variant.validate(shape.cell) {
+                panic!("layer {l}: {amiss}");
+            }
+            assert!(shape.variant.is_plain() && shape.variant.bias, "layer {l}: no kernels serve {:?}", shape.variant);
             let largest = shape.hidden.max(inputs).max(vocab);
             assert!(largest <= MAX_DIMENSION, "layer {l}: {shape:?} has a dimension over {MAX_DIMENSION}");
             assert!(
-                l == 0 || shape.input == Input::Dense(shapes[l - 1].hidden),
+                l == 0 || shape.input == Input::Dense(shapes[l - 1].outputs()),
                 "layer {l}: {shape:?} does not fit on the one below"
             );
         }
@@ -393,7 +408,7 @@ impl Layout {
             let t_hh = take(&mut all.transposed, shape.d_h_panels().floats(all_k));
             all.layers.push(LayerLayout { shape, w_ih, w_hh, bias, start, t_ih, t_hh });
         }
-        let hidden = shapes.last().map_or(0, |s| s.hidden);
+        let hidden = shapes.last().map_or(0, LayerShape::outputs);
         if let Some(vocab) = vocab {
             assert!(
                 (1..=MAX_DIMENSION).contains(&vocab) && hidden > 0,
@@ -406,7 +421,7 @@ impl Layout {
             all.head = Some(head);
         }
         if let Some(first @ LayerShape { input: Input::Tied(symbols), .. }) = shapes.first() {
-            let fits = vocab == Some(*symbols) && first.hidden == hidden;
+            let fits = vocab == Some(*symbols) && first.outputs() == hidden;
             assert!(fits, "layer 0: {first:?} is tied to a readout of {vocab:?} symbols over {hidden} units");
             let rows = round_up(*symbols, LANES);
             all.embedding = Some(EmbeddingLayout { vocab: *symbols, width: hidden, rows, own: None });
@@ -482,7 +497,7 @@ mod tests {
     #[test]
     fn every_element_has_its_own_place() {
         for cell in [Cell::Rnn, Cell::Lstm, Cell::Gru] {
-            let s = LayerShape { cell, input: Input::Dense(7), hidden: 37 };
+            let s = LayerShape::new(cell, Input::Dense(7), 37);
             for h in [false, true] {
                 let k = if h { s.k_h() } else { s.k_x() };
                 let mut seen = std::collections::HashSet::new();
