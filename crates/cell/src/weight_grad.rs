@@ -12,7 +12,7 @@ use crate::network::Network;
 use crate::params::Params;
 use crate::workspace::Bufs;
 use gatemill_crew::Crew;
-use gatemill_kernels::{BufId, Buffer, Cell, Kernels, LANES, Layout, OutOfMemory, Panels, Part, WeightTile};
+use gatemill_kernels::{BufId, Buffer, Cell, Kernels, LANES, Layout, Order, OutOfMemory, Panels, Part, WeightTile};
 
 /// Pieces that a matrix is cut into per worker, where its panels allow.
 const PIECES: usize = 2;
@@ -23,8 +23,8 @@ const SUM_LEAF: usize = 1 << 16;
 
 #[derive(Debug, Clone, Copy)]
 enum Tile {
-    /// Rows from `column` of a product with `a`; h_{t-1} where `previous`.
-    Rows { d: WeightTile, a: BufId, column: usize, previous: bool },
+    /// Rows from `column` of a product with `a`: of the states before in this order where there is one.
+    Rows { d: WeightTile, a: BufId, column: usize, previous: Option<Order> },
     /// A row per symbol.
     Symbols { d: WeightTile },
     /// Rows of dW_ih below an embedding, or of dE.
@@ -46,6 +46,7 @@ pub struct WeightGrads {
     per_group: usize,
     /// Where the model has an embedding: memory that shard after shard uses.
     embedding: Option<EmbeddingGrad>,
+    /// B of the network as it was made; another batch may have another.
     lanes: usize,
 }
 
@@ -77,12 +78,12 @@ impl WeightGrads {
                 e.ih_tiles().for_each(|(tile, floats)| list.push(Tile::Embedding(tile), floats));
             } else {
                 match x {
-                    Some(x) if s.symbols().is_none() => list.rows(s.panels(), |p| d(p, 0), x, s.k_x(), false),
+                    Some(x) if s.symbols().is_none() => list.rows(s.panels(), |p| d(p, 0), x, s.k_x(), None),
                     _ => (0..s.panels().count())
                         .for_each(|p| list.push(Tile::Symbols { d: d(p, 0) }, s.k_x() * d(p, 0).vectors * LANES)),
                 }
             }
-            list.rows(s.panels(), |p| d(p, usize::from(gru)), b.h, s.k_h(), true);
+            list.rows(s.panels(), |p| d(p, usize::from(gru)), b.h, s.k_h(), Some(layer.order));
             for p in 0..s.panels().count() {
                 list.push(Tile::Biases { d: d(p, 0), gru }, 2 * d(p, 0).vectors * LANES);
             }
@@ -95,7 +96,7 @@ impl WeightGrads {
                 WeightTile { d: logits, panel: 0, panels: 1, first_vector, vectors }
             };
             for p in 0..panels.count() {
-                list.row_pieces(d(p), h, head.k_h(), false, list.pieces / panels.count());
+                list.row_pieces(d(p), h, head.k_h(), None, list.pieces / panels.count());
             }
             for p in 0..panels.count() {
                 list.push(Tile::HeadBias { d: d(p) }, d(p).vectors * LANES);
@@ -119,8 +120,11 @@ impl WeightGrads {
 
     /// Lanes of shard `s` of a group, among the group's: even, in order.
     pub fn lanes_of(&self, s: usize) -> std::ops::Range<usize> {
+        self.part_of(s, self.lanes)
+    }
+    fn part_of(&self, s: usize, lanes: usize) -> std::ops::Range<usize> {
         let n = self.per_group;
-        s * self.lanes / n..(s + 1) * self.lanes / n
+        s * lanes / n..(s + 1) * lanes / n
     }
 
     /// Computes every tile from the gate gradients that the last backward left in `network`, over the steps of its chunk,
@@ -141,7 +145,7 @@ impl WeightGrads {
     ) {
         let (ws, weights) = (network.workspace(), params.weights());
         for s in 0..self.per_group {
-            let part = Part { steps: network.backward_steps(), lanes: self.lanes_of(s) };
+            let part = Part { steps: network.backward_steps(), lanes: self.part_of(s, network.lanes()) };
             if let Some(embedding) = &mut self.embedding {
                 embedding.sum_symbols(crew, kernels, ws, ids, &part);
             }
@@ -211,7 +215,7 @@ impl List {
         self.tiles.push(tile);
     }
     /// A matrix of k rows: several panels a tile where there are many, several tiles a panel where there are few.
-    fn rows(&mut self, panels: Panels, d: impl Fn(usize) -> WeightTile, a: BufId, k: usize, previous: bool) {
+    fn rows(&mut self, panels: Panels, d: impl Fn(usize) -> WeightTile, a: BufId, k: usize, previous: Option<Order>) {
         let most = (panels.count() / self.pieces).clamp(1, TILE_PANELS);
         let mut p = 0;
         while p < panels.count() {
@@ -221,7 +225,7 @@ impl List {
             p += alike;
         }
     }
-    fn row_pieces(&mut self, d: WeightTile, a: BufId, k: usize, previous: bool, pieces: usize) {
+    fn row_pieces(&mut self, d: WeightTile, a: BufId, k: usize, previous: Option<Order>, pieces: usize) {
         let pieces = if d.panels > 1 { 1 } else { pieces.clamp(1, k) };
         for i in 0..pieces {
             let (begin, end) = (i * k / pieces, (i + 1) * k / pieces);

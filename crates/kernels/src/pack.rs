@@ -6,6 +6,7 @@
 //! an embedding up to 64 of its columns, k being the symbols.
 //! Masters, gradients and moments share this layout, so the update is one flat loop. Padding is zero and stays zero.
 
+use crate::tokens::Order;
 use crate::variant::Variant;
 use std::ops::Range;
 
@@ -246,6 +247,8 @@ pub struct LayerLayout {
     pub t_ih: Range<usize>,
     /// Transposed W_hh `[d_h panel][k over panels][n*16]` among the transposed.
     pub t_hh: Range<usize>,
+    /// In which order it takes the tokens of a lane.
+    pub order: Order,
 }
 
 /// Where the readout's tensors lie in the flat buffers.
@@ -406,7 +409,7 @@ impl Layout {
             let start = take(&mut all.start, shape.slots().floats(shape.start_rows()));
             let t_ih = take(&mut all.transposed, if one_hot { 0 } else { shape.d_x_panels().floats(all_k) });
             let t_hh = take(&mut all.transposed, shape.d_h_panels().floats(all_k));
-            all.layers.push(LayerLayout { shape, w_ih, w_hh, bias, start, t_ih, t_hh });
+            all.layers.push(LayerLayout { shape, w_ih, w_hh, bias, start, t_ih, t_hh, order: Order::Ascending });
         }
         let hidden = shapes.last().map_or(0, LayerShape::outputs);
         if let Some(vocab) = vocab {

@@ -13,7 +13,7 @@ use crate::op::readout::{HeadGrad, Readout};
 use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
 use crate::op::weight_grad::{Columns, WeightGrad};
 use crate::pack::Panels;
-use crate::view::{Part, Tokens};
+use crate::tokens::{Part, Tokens};
 
 /// Adam on flat stretches: scalars, w, g, m, v.
 type AdamEntry = unsafe fn(&Gradient, &Adam, &mut [f32], &[f32], &mut [f32], &mut [f32]);
@@ -100,7 +100,7 @@ macro_rules! entries {
             use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
             use crate::pack::Panels;
             use crate::table::{Table, TileRows, entry, map};
-            use crate::view::{Part, Tokens};
+            use crate::tokens::{Part, Tokens};
             type V = <$tiles as Tier>::V;
 
             entry!([$($features)?] forward(f: &Forward<'_>) = op::gates::forward::<$tiles>);

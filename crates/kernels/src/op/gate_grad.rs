@@ -6,8 +6,9 @@
 use crate::math::tanh;
 use crate::pack::{Cell, LANES, LayerShape};
 use crate::tile::Tier;
+use crate::tokens::Tokens;
 use crate::vector::Vector;
-use crate::view::{At, Column, Tokens};
+use crate::view::{At, Column};
 use std::ops::Range;
 
 /// The resolved operation.
@@ -23,6 +24,8 @@ pub(crate) struct Backward<'a> {
     pub(crate) c: Option<At>,
     pub(crate) gates: At,
     pub(crate) tokens: &'a Tokens,
+    /// Row of the state before each token, in the layer's order.
+    pub(crate) prev_rows: &'a [u32],
     pub(crate) t: usize,
     pub(crate) lanes: Range<usize>,
     pub(crate) panels: Range<usize>,
@@ -37,6 +40,7 @@ struct Units<'a> {
     c: Option<Column>,
     gates: Column,
     tokens: &'a Tokens,
+    prev_rows: &'a [u32],
 }
 
 /// # Safety
@@ -60,6 +64,7 @@ pub(crate) unsafe fn backward<T: Tier>(b: &Backward<'_>) {
                     c: b.c.map(|c| c.column(vector + j)),
                     gates: b.gates.column(p),
                     tokens: b.tokens,
+                    prev_rows: b.prev_rows,
                 };
                 // Rows lie too far apart for the hardware to see the next vector's coming.
                 let coming = (vector + j + 1 < b.shape.hidden_vectors()).then(|| {
@@ -91,7 +96,7 @@ impl Units<'_> {
     }
     #[inline(always)]
     fn prev_row(&self, token: usize) -> usize {
-        self.tokens.prev_rows()[token] as usize
+        self.prev_rows[token] as usize
     }
 }
 
