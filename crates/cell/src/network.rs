@@ -47,10 +47,10 @@ pub struct Chunk<'a> {
     pub output_dropout: Option<Dropout>,
 }
 
-/// The carried state of one layer: h, and c for an LSTM, `[B, H]` each.
+/// The carried state of one layer: h, and c for an LSTM.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerState {
-    /// `[B, H]`.
+    /// `[B, H]`, or `[B, P]` of a projection.
     pub h: Vec<f32>,
     /// `[B, H]`, LSTM only.
     pub c: Option<Vec<f32>>,
@@ -346,7 +346,7 @@ impl Network {
     /// h of the top layer at (`t`, `lane`).
     pub fn output(&self, t: usize, lane: usize) -> &[f32] {
         let top = self.bufs.layers.len() - 1;
-        self.ws.row(self.bufs.layers[top].h, self.token_row(t, lane), self.layout.layers()[top].shape.hidden)
+        self.ws.row(self.bufs.layers[top].h, self.token_row(t, lane), self.layout.layers()[top].shape.outputs())
     }
     /// The gradient to the top layer's output at (`t`, `lane`), to be written before `backward` without a readout.
     ///

@@ -192,10 +192,36 @@ impl LayerShape {
             Cell::Gru => Panels::fixed(3 * hv, 3),
         }
     }
-    /// Panels of the gate buffer and the start rows: a GRU keeps four values a unit (n, r, z, W_hn h + b_hn).
+    /// Panels of the packed W_hh: all gates, but for a GRU that resets before its product, which has r and z here and
+    /// W_hn apart.
+    pub fn h_panels(&self) -> Panels {
+        if self.variant.reset_before { Panels::fixed(2 * self.hidden_vectors(), 2) } else { self.panels() }
+    }
+    /// Panels of 16 units.
+    pub fn unit_vectors(&self) -> Panels {
+        Panels::fixed(self.hidden_vectors(), 1)
+    }
+    /// Panels of 64 units.
+    pub fn unit_panels(&self) -> Panels {
+        Panels::even(self.hidden_vectors())
+    }
+    /// There is a second product in each step: with W_hn of a GRU that resets before, or with W_hr of a projection.
+    pub fn has_inner(&self) -> bool {
+        self.variant.reset_before || self.variant.projection.is_some()
+    }
+    /// Panels of the second product's matrix: W_hn has 16 units a panel, W_hr as many columns of h as d_h.
+    pub fn inner_panels(&self) -> Panels {
+        if self.variant.reset_before { self.unit_vectors() } else { self.d_h_panels() }
+    }
+    /// Rows of the second product's matrix.
+    pub fn k_inner(&self) -> usize {
+        round_up(self.hidden, 4)
+    }
+    /// Panels of the gate buffer and the start rows: a GRU keeps four values a unit (n, r, z, W_hn h + b_hn), one that
+    /// resets before three.
     pub fn slots(&self) -> Panels {
         match self.cell {
-            Cell::Gru => Panels::fixed(4 * self.hidden_vectors(), 4),
+            Cell::Gru if !self.variant.reset_before => Panels::fixed(4 * self.hidden_vectors(), 4),
             _ => self.panels(),
         }
     }
@@ -228,6 +254,14 @@ impl LayerShape {
         let slot = order.iter().position(|&g| g == gate).expect("gate < G");
         (unit / LANES * order.len() + slot) * LANES + unit % LANES
     }
+    /// The column of (PyTorch gate `gate`, unit `unit`) among those of W_hh, or (true) of the second product's matrix.
+    pub fn h_column(&self, gate: usize, unit: usize) -> (bool, usize) {
+        match gate {
+            _ if !self.variant.reset_before => (false, self.column(true, gate, unit)),
+            2 => (true, unit),
+            _ => (false, (unit / LANES * 2 + gate) * LANES + unit % LANES),
+        }
+    }
 }
 
 /// Where one layer's tensors lie in the flat buffers.
@@ -239,7 +273,11 @@ pub struct LayerLayout {
     pub w_ih: Range<usize>,
     /// W_hh `[panel][k_h][n*16]` among the parameters.
     pub w_hh: Range<usize>,
-    /// Both biases `[panel][b_ih, b_hh][n*16]` among the parameters.
+    /// The matrix of the step's second product, where there is one, `[panel][k_inner][n*16]` among the parameters.
+    pub inner: Range<usize>,
+    /// p_i, p_f, p_o of an LSTM that has them, `[unit panel][3][16]` among the parameters.
+    pub peepholes: Range<usize>,
+    /// Both biases, where there are any, `[panel][b_ih, b_hh][n*16]` among the parameters.
     pub bias: Range<usize>,
     /// Start rows `[panel][start_rows][slots*16]` among the derived start rows.
     pub start: Range<usize>,
@@ -247,6 +285,8 @@ pub struct LayerLayout {
     pub t_ih: Range<usize>,
     /// Transposed W_hh `[d_h panel][k over panels][n*16]` among the transposed.
     pub t_hh: Range<usize>,
+    /// The second product's, transposed: `[panel of 64 units][k over panels][n*16]` among the transposed.
+    pub t_inner: Range<usize>,
     /// In which order it takes the tokens of a lane.
     pub order: Order,
 }
@@ -386,7 +426,6 @@ impl Layout {
             if let Err(amiss) = shape.variant.validate(shape.cell) {
                 panic!("layer {l}: {amiss}");
             }
-            assert!(shape.variant.is_plain() && shape.variant.bias, "layer {l}: no kernels serve {:?}", shape.variant);
             let largest = shape.hidden.max(inputs).max(vocab);
             assert!(largest <= MAX_DIMENSION, "layer {l}: {shape:?} has a dimension over {MAX_DIMENSION}");
             assert!(
@@ -404,12 +443,20 @@ impl Layout {
             let all_k = p.vectors() * LANES;
             let one_hot = matches!(shape.input, Input::Symbols(_));
             let w_ih = take(&mut all.params, p.floats(shape.k_x()));
-            let w_hh = take(&mut all.params, p.floats(shape.k_h()));
-            let bias = take(&mut all.params, 2 * all_k);
+            let w_hh = take(&mut all.params, shape.h_panels().floats(shape.k_h()));
+            let second = |floats: usize| if shape.has_inner() { floats } else { 0 };
+            let inner = take(&mut all.params, second(shape.inner_panels().floats(shape.k_inner())));
+            let peepholes = if shape.variant.peepholes { 3 * shape.unit_vectors().floats(1) } else { 0 };
+            let peepholes = take(&mut all.params, peepholes);
+            let bias = take(&mut all.params, if shape.variant.bias { 2 * all_k } else { 0 });
             let start = take(&mut all.start, shape.slots().floats(shape.start_rows()));
             let t_ih = take(&mut all.transposed, if one_hot { 0 } else { shape.d_x_panels().floats(all_k) });
-            let t_hh = take(&mut all.transposed, shape.d_h_panels().floats(all_k));
-            all.layers.push(LayerLayout { shape, w_ih, w_hh, bias, start, t_ih, t_hh, order: Order::Ascending });
+            let t_hh = take(&mut all.transposed, shape.d_h_panels().floats(shape.h_panels().vectors() * LANES));
+            let inner_k = shape.inner_panels().vectors() * LANES;
+            let t_inner = take(&mut all.transposed, second(shape.unit_panels().floats(inner_k)));
+            let order = Order::Ascending;
+            let layer = LayerLayout { shape, w_ih, w_hh, inner, peepholes, bias, start, t_ih, t_hh, t_inner, order };
+            all.layers.push(layer);
         }
         let hidden = shapes.last().map_or(0, LayerShape::outputs);
         if let Some(vocab) = vocab {

@@ -57,11 +57,11 @@ fn field() -> Field {
 
 impl Field {
     fn gates_op(&self) -> GatesOp {
-        GatesOp { layer: 0, t: 0, x: None, h: self.h, c: Some(self.c), gates: self.gates, dropped: None }
+        GatesOp { layer: 0, t: 0, x: None, h: self.h, c: Some(self.c), gates: self.gates, dropped: None, inner: None }
     }
     fn gate_grad_op(&self) -> GateGradOp {
         let Field { h, c, gates, d_h, d_c, d_y, .. } = *self;
-        GateGradOp { layer: 0, t: 0, d_y, d_h, d_c: Some(d_c), h, c: Some(c), gates }
+        GateGradOp { layer: 0, t: 0, d_y, d_h, d_c: Some(d_c), h, c: Some(c), gates, projection: None }
     }
     fn input_grad_op(&self) -> InputGradOp {
         InputGradOp { layer: 1, t: 0, gates: self.gates, d_h: self.d_h, d_x: Some(self.d_y) }

@@ -55,7 +55,7 @@ pub(crate) struct WeightGrad<'a> {
 
 /// Calls `f(first token, count)` for every stretch of tokens of this part, in order, in pieces of at most `most`.
 #[inline(always)]
-fn stretches(tokens: &Tokens, part: &Part, most: usize, mut f: impl FnMut(usize, usize)) {
+pub(super) fn stretches(tokens: &Tokens, part: &Part, most: usize, mut f: impl FnMut(usize, usize)) {
     let all = part.lanes.len() == tokens.lanes();
     for run in 0..if all { 1 } else { part.steps } {
         // Tokens of all lanes lie beside each other, those of some lanes step by step.
