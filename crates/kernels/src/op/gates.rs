@@ -16,8 +16,9 @@ use crate::math::{sigmoid, tanh};
 use crate::pack::{Cell, LANES, LayerLayout, Weights};
 use crate::random::unit_words;
 use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::tokens::Tokens;
 use crate::vector::{Abreast, Vector};
-use crate::view::{At, Column, Tokens};
+use crate::view::{At, Column};
 use std::ops::Range;
 
 /// Inverted dropout between layers: which unit survives is a function of (seed, layer, lane, position, unit).
@@ -67,7 +68,11 @@ pub(crate) struct Forward<'a> {
     pub(crate) c: Option<At>,
     pub(crate) gates: At,
     pub(crate) dropped: Option<(At, Dropout)>,
+    /// By row: what a variant's second product reads.
+    pub(crate) inner: Option<At>,
     pub(crate) tokens: &'a Tokens,
+    /// Row of the state before each token, in the layer's order.
+    pub(crate) prev_rows: &'a [u32],
     pub(crate) t: usize,
     pub(crate) lanes: Range<usize>,
     pub(crate) panels: Range<usize>,
@@ -75,11 +80,11 @@ pub(crate) struct Forward<'a> {
 
 /// One tile's lanes: m tokens, their previous rows, and what their products read. The same for every panel.
 #[derive(Clone, Copy)]
-struct Lanes {
-    m: usize,
-    lane: usize,
-    token: usize,
-    prev: [usize; MAX_ROWS],
+pub(super) struct Lanes {
+    pub(super) m: usize,
+    pub(super) lane: usize,
+    pub(super) token: usize,
+    pub(super) prev: [usize; MAX_ROWS],
     /// h_{t-1}.
     h: [*const f32; MAX_ROWS],
     /// x_t, where the input is dense.
@@ -104,12 +109,12 @@ impl Lanes {
     /// # Safety
     /// - the lanes are in range.
     #[inline(always)]
-    unsafe fn of(f: &Forward<'_>, lane: usize, m: usize) -> Self {
+    pub(super) unsafe fn of(f: &Forward<'_>, lane: usize, m: usize) -> Self {
         let token = f.tokens.token(f.t, lane);
         let mut lanes = Self { m, lane, token, ..Self::NONE };
         let rows = f.layout.shape.start_rows();
         for i in 0..m {
-            let prev = f.tokens.prev_rows()[token + i] as usize;
+            let prev = f.prev_rows[token + i] as usize;
             lanes.prev[i] = prev;
             lanes.start[i] = f.ids.map_or(0, |ids| (ids[token + i] as usize).min(rows - 1));
             // SAFETY: rows are in range by the caller's promise.
@@ -129,6 +134,16 @@ impl Lanes {
 ///   written (t, lanes, panels) or writes the rows read.
 #[inline(always)]
 pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
+    // SAFETY: the same obligations.
+    unsafe { forward_of::<T, false>(f) }
+}
+
+/// The plain cells, or their variants: the same products, the epilogues of `op/variant`.
+///
+/// # Safety
+/// - as [`forward`].
+#[inline(always)]
+pub(super) unsafe fn forward_of<T: Tier, const VARIANT: bool>(f: &Forward<'_>) {
     let panels = f.layout.shape.panels();
     // Every panel is as wide as the first but the last one of an RNN; a tile of fewer vectors holds as many lanes.
     let most = T::ROWS[panels.per_panel() - 1];
@@ -153,7 +168,7 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
                     if let Some(next) = kept[..count].get(i + 1) {
                         expect_start::<T>(f, next, p);
                     }
-                    tile::<T>(f, at, acc_at, p);
+                    tile::<T, VARIANT>(f, at, acc_at, p);
                 }
             }
         }
@@ -165,10 +180,11 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
 /// # Safety
 /// - as `forward`.
 #[inline(always)]
-unsafe fn tile<T: Tier>(f: &Forward<'_>, at: &Lanes, acc_at: *mut f32, p: usize) {
+unsafe fn tile<T: Tier, const VARIANT: bool>(f: &Forward<'_>, at: &Lanes, acc_at: *mut f32, p: usize) {
     let shape = &f.layout.shape;
     let (panels, slots, m) = (shape.panels(), shape.slots(), at.m);
     let n = panels.width(p);
+    let h_panels = if VARIANT { shape.h_panels() } else { panels };
     // A GRU's slots are (n_x, r, z, n_h): x rows feed the first three, h rows the last three.
     let h_slot = if shape.cell == Cell::Gru { LANES } else { 0 };
     // SAFETY: rows and panels are in range by the caller's promise; start rows by the clamp in `Lanes::of`.
@@ -182,7 +198,8 @@ unsafe fn tile<T: Tier>(f: &Forward<'_>, at: &Lanes, acc_at: *mut f32, p: usize)
         if shape.cell == Cell::Gru {
             // Two loops feed different slots: the row must lie whole in the accumulators first.
             for i in 0..m {
-                std::ptr::copy_nonoverlapping(call.init[i], acc_at.add(i * ACC_STRIDE), 4 * LANES);
+                let floats = if VARIANT { start_width } else { 4 * LANES };
+                std::ptr::copy_nonoverlapping(call.init[i], acc_at.add(i * ACC_STRIDE), floats);
                 call.init[i] = acc_at.add(i * ACC_STRIDE);
             }
         }
@@ -200,10 +217,14 @@ unsafe fn tile<T: Tier>(f: &Forward<'_>, at: &Lanes, acc_at: *mut f32, p: usize)
         for init in call.init.iter_mut().take(m) {
             *init = init.add(h_slot);
         }
-        if shape.cell != Cell::Rnn {
+        if !VARIANT && shape.cell != Cell::Rnn {
             expect::<T>(f, at, p);
         }
-        T::rows(n, m, &at.h, params.add(f.layout.w_hh.start + panels.offset(p, shape.k_h())), &mut call);
+        let w_hh = params.add(f.layout.w_hh.start + h_panels.offset(p, shape.k_h()));
+        T::rows(h_panels.width(p), m, &at.h, w_hh, &mut call);
+        if VARIANT {
+            return super::variant::cell::<T::V>(f, at, acc_at, p, n);
+        }
         match shape.cell {
             Cell::Rnn => rnn::<T::V>(f, at, acc_at, panels.first(p), n),
             Cell::Lstm => lstm::<T::V>(f, at, acc_at, p),
@@ -257,7 +278,7 @@ unsafe fn expect<T: Tier>(f: &Forward<'_>, at: &Lanes, p: usize) {
 
 /// h_t of 16 units, flushed; with dropout, its dropped copy.
 #[inline(always)]
-unsafe fn put_h<V: Vector>(f: &Forward<'_>, at: &Lanes, i: usize, (h_at, vector): (Column, usize), h: V) {
+pub(super) unsafe fn put_h<V: Vector>(f: &Forward<'_>, at: &Lanes, i: usize, (h_at, vector): (Column, usize), h: V) {
     let row = f.tokens.row(at.token + i);
     // SAFETY: the row is the worker's own.
     unsafe {
