@@ -121,13 +121,14 @@ impl Layer {
     }
     /// Forward of step 0.
     pub fn forward(&mut self) {
-        let op = GatesOp { layer: 0, t: 0, x: None, h: self.h, c: self.c, gates: self.gates, dropped: None };
+        let op =
+            GatesOp { layer: 0, t: 0, x: None, h: self.h, c: self.c, gates: self.gates, dropped: None, inner: None };
         self.run(Op::Gates(op), false);
     }
     /// Gate gradients of step `t`.
     pub fn gate_grad(&mut self, t: usize) {
         let Self { d_y, d_h, d_c, h, c, gates, .. } = *self;
-        self.run(Op::GateGrad(GateGradOp { layer: 0, t, d_y, d_h, d_c, h, c, gates }), false);
+        self.run(Op::GateGrad(GateGradOp { layer: 0, t, d_y, d_h, d_c, h, c, gates, projection: None }), false);
     }
     /// dh of the step before step 0.
     pub fn input_grad(&mut self) {
