@@ -26,6 +26,29 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod error; // what can go wrong
+mod pending; // variants, directions, batches
+
+mod options; // what a stack is made of
+mod recurrent; // a stack of layers
+mod weights; // masters, packed after a change
+
+mod rows; // the caller's arrays
+mod state; // between two steps
+
+mod gradients; // to the weights
+mod pass; // forward, backward, step
+mod tape; // what a pass keeps
+
+pub use error::{Error, TensorError};
+pub use gradients::Gradients;
+pub use options::RecurrentOptions;
+pub use pending::{Batch, Direction, Variant};
+pub use recurrent::{Recurrent, TensorInfo};
+pub use rows::{Rows, RowsMut};
+pub use state::State;
+pub use tape::{Mode, Tape};
+
 pub use gatemill_cell::{
     Cell, Chunk, LayerState, Network, NetworkOptions, OutOfMemory, Params, ParamsError, TensorSpec,
 };
