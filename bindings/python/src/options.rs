@@ -29,3 +29,37 @@ pub(crate) struct Asked {
 fn unknown(what: &str, found: &str, known: &str) -> PyErr {
     PyValueError::new_err(format!("{what} is {found:?}, but must be one of {known}"))
 }
+
+impl Asked {
+    pub(crate) fn options(&self) -> PyResult<RecurrentOptions> {
+        let cell = match self.cell.as_str() {
+            "lstm" => Cell::Lstm,
+            "gru" => Cell::Gru,
+            "rnn" => Cell::Rnn,
+            found => return Err(unknown("cell", found, "'lstm', 'gru', 'rnn'")),
+        };
+        let direction = match self.direction.as_str() {
+            "forward" => Direction::Forward,
+            "reverse" => Direction::Reverse,
+            "concat" => Direction::Concat,
+            "sum" => Direction::Sum,
+            found => return Err(unknown("direction", found, "'forward', 'reverse', 'concat', 'sum'")),
+        };
+        let variant = Variant {
+            bias: self.bias,
+            reset_before: self.reset_before,
+            peepholes: self.peepholes,
+            coupled: self.coupled,
+            clip: self.clip,
+            cell_clip: self.cell_clip,
+            projection: self.projection,
+        };
+        match self.nonlinearity.as_str() {
+            "tanh" => {}
+            "relu" => return Err(pyo3::exceptions::PyNotImplementedError::new_err("relu is not computed yet")),
+            found => return Err(unknown("nonlinearity", found, "'tanh', 'relu'")),
+        }
+        let Asked { inputs, hidden, layers, residual, dropout, seed, .. } = *self;
+        Ok(RecurrentOptions { cell, variant, inputs, hidden, layers, direction, residual, dropout, seed })
+    }
+}

@@ -3,7 +3,7 @@
 //! All that is static here is touched with the GIL held alone, so that no fork finds it in the hands of another thread.
 
 use crate::faults;
-use gatemill::{Crew, Error, Kernels};
+use gatemill::{Crew, Kernels};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,9 +66,7 @@ pub(crate) fn after_fork(py: Python<'_>) {
 /// The instruction set that the kernels use: `avx512`, `avx2` or `portable`.
 #[pyfunction]
 pub(crate) fn isa() -> PyResult<String> {
-    let kernels = Kernels::from_env().map_err(|error: gatemill::IsaError| PyRuntimeError::new_err(error.to_string()))?;
-    Ok(kernels.isa().name().to_owned())
+    let kernels = Kernels::from_env().map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    Ok(kernels.name().to_owned())
 }
 
-/// An error that this file's users turn into exceptions.
-pub(crate) type Outcome<T> = Result<T, Error>;
