@@ -25,6 +25,9 @@ pub(crate) struct Stack {
     outputs: usize,
 }
 
+// As of a `Lease`.
+const _: () = assert!(align_of::<Stack>() <= 16);
+
 /// h and c.
 type Pair<'py> = (Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
 /// y, h_n, c_n.
