@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -57,8 +58,9 @@ def test_the_gil_is_released_while_a_pass_computes(rng):
         nonlocal counted
         while not done.is_set():
             counted += 1
+            time.sleep(0)
 
-    # Python's own turns are switched off: the other thread runs only while this one has let go of the GIL.
+    # Python's own turns are switched off: each thread runs only when the other lets go of the GIL by itself.
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1000.0)
     try:
