@@ -13,26 +13,28 @@ use crate::workspace::Bufs;
 use gatemill_kernels::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, ReadoutOp};
 
 /// Forward over T steps, readout included where there is one. Without `dropout` no dropped copies are written or read.
-pub(crate) fn forward(bufs: &Bufs, steps: usize, dropout: bool) -> Vec<Op> {
-    let mut ops = Vec::new();
+pub(crate) fn forward(ops: &mut Vec<Op>, bufs: &Bufs, steps: usize, dropout: bool) {
+    ops.clear();
     let mut x = bufs.x;
     for (layer, b) in bufs.layers.iter().enumerate() {
         let dropped = b.dropped.filter(|_| dropout);
         for t in 0..steps {
-            ops.push(Op::Gates(GatesOp { layer, t, x, h: b.h, c: b.c, gates: b.gates, dropped }));
+            let op = GatesOp { layer, t, x, h: b.h, c: b.c, gates: b.gates, dropped, inner: b.inner };
+            ops.push(Op::Gates(op));
+            // A step's second product, where its cell has one.
+            ops.extend(b.inner.map(|_| Op::Inner(op)));
         }
         x = Some(dropped.unwrap_or(b.h));
     }
     if let (Some(logits), Some(nats), Some(h)) = (bufs.logits, bufs.nats, x) {
         ops.extend((0..steps).map(|t| Op::Readout(ReadoutOp { t, h, logits, nats })));
     }
-    ops
 }
 
 /// Backward over T steps. Without a readout the caller has put the outputs' gradient into d_y.
-pub(crate) fn backward(bufs: &Bufs, steps: usize) -> Vec<Op> {
-    let mut ops = Vec::new();
-    let Some(d_y) = bufs.d_y else { return ops };
+pub(crate) fn backward(ops: &mut Vec<Op>, bufs: &Bufs, steps: usize) {
+    ops.clear();
+    let Some(d_y) = bufs.d_y else { return };
     if let Some(d_logits) = bufs.logits {
         ops.extend((0..steps).map(|t| Op::HeadGrad(HeadGradOp { t, d_logits, d_y })));
     }
@@ -42,9 +44,15 @@ pub(crate) fn backward(bufs: &Bufs, steps: usize) -> Vec<Op> {
         let d_x = if layer > 0 { Some(d_y) } else { bufs.d_x };
         for t in (0..steps).rev() {
             let (d_h, d_c) = (back.d_h, back.d_c);
-            ops.push(Op::GateGrad(GateGradOp { layer, t, d_y, d_h, d_c, h: b.h, c: b.c, gates: b.gates }));
+            let projection = back.projection;
+            let op = GateGradOp { layer, t, d_y, d_h, d_c, h: b.h, c: b.c, gates: b.gates, projection };
+            // Back through the second product: a projection's is the step's last, a GRU's stands before its n.
+            match (b.inner, projection) {
+                (Some(_), Some(_)) => ops.extend([Op::OutputGrad(op), Op::InnerGrad(op), Op::GateGrad(op)]),
+                (Some(_), None) => ops.extend([Op::GateGrad(op), Op::InnerGrad(op)]),
+                (None, _) => ops.push(Op::GateGrad(op)),
+            }
             ops.push(Op::InputGrad(InputGradOp { layer, t, gates: b.gates, d_h, d_x }));
         }
     }
-    ops
 }

@@ -4,7 +4,8 @@ use gatemill_cell::{OutOfMemory, ParamsError};
 use gatemill_crew::CrewError;
 use gatemill_kernels::IsaError;
 use gatemill_train::TrainError;
-use gatemill_train::checkpoint::LoadError;
+use gatemill_train::checkpoint::{LoadError, SaveError};
+use std::path::PathBuf;
 
 /// Why a call did nothing. The arguments are as they were, but for outputs that a failed pass may have begun to fill.
 #[derive(Debug, thiserror::Error)]
@@ -103,9 +104,6 @@ pub enum Error {
     /// Something that needs a `backward` before it.
     #[error("no gradient to read: call `backward` on this first")]
     NoBackward,
-    /// A panic of an earlier call left this unusable.
-    #[error("an earlier call on this panicked and left it half done; make a new one")]
-    Poisoned,
     /// Memory is not to be had.
     #[error(transparent)]
     OutOfMemory(#[from] OutOfMemory),
@@ -118,6 +116,17 @@ pub enum Error {
     /// A model's file that cannot be read.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A file that holds no usable model.
+    #[error("{path}: {source}")]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: TrainError,
+    },
+    /// A file that cannot be written.
+    #[error(transparent)]
+    Save(#[from] SaveError),
     /// The character model: its configuration, its text, its training.
     #[error(transparent)]
     Train(#[from] TrainError),

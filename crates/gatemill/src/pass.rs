@@ -1,7 +1,8 @@
 //! Forward, backward and step of a stack: the caller's arrays in, the caller's arrays out.
 
 use crate::rows::Tokens;
-use crate::tape::{Mode, Tape, layers};
+use crate::state::layers;
+use crate::tape::{Mode, Tape};
 use crate::{Batch, Error, Gradients, Recurrent, Rows, RowsMut, State};
 use gatemill_cell::Chunk;
 use gatemill_crew::Crew;

@@ -102,7 +102,7 @@ impl Recurrent {
         options.validate()?;
         let width = options.outputs();
         let input = |layer: usize| Input::Dense(if layer == 0 { options.inputs } else { width });
-        let shape = |layer| LayerShape { cell: options.cell, input: input(layer), hidden: options.hidden };
+        let shape = |layer| LayerShape::new(options.cell, input(layer), options.hidden);
         let shapes: Vec<LayerShape> = (0..options.layers).map(shape).collect();
         let layout = Arc::new(Layout::new(&shapes, None));
         let tensors = Arc::new(Tensors { specs: TensorSpec::all(&layout), layout: layout.clone() });

@@ -1,6 +1,7 @@
 //! The state of a stack between two steps, as a value: to save, to copy, to fork.
 
 use crate::{Cell, Error, RecurrentOptions};
+use gatemill_cell::LayerState;
 
 /// h, and c for an LSTM, of every layer, direction and lane.
 ///
@@ -64,4 +65,25 @@ impl State {
         let c = self.c.as_mut().zip(form.c).map(|(c, len)| &mut c[i * len..(i + 1) * len]);
         (&mut self.h[i * form.h..(i + 1) * form.h], c)
     }
+}
+
+/// A network's states as one value.
+pub(crate) fn put(layers: &[LayerState], state: &mut State, form: &StateForm) {
+    for (i, layer) in layers.iter().enumerate() {
+        let (h, c) = state.part_mut(i, form);
+        h.copy_from_slice(&layer.h);
+        if let (Some(to), Some(c)) = (c, &layer.c) {
+            to.copy_from_slice(c);
+        }
+    }
+}
+
+/// A value as a network's states.
+pub(crate) fn layers(state: &State, form: &StateForm) -> Vec<LayerState> {
+    (0..form.layers)
+        .map(|i| {
+            let (h, c) = state.part(i, form);
+            LayerState { h: h.to_vec(), c: c.map(<[f32]>::to_vec) }
+        })
+        .collect()
 }

@@ -1,9 +1,9 @@
 //! What one pass keeps: activations for backward, final states, gradients to the initial ones.
 
 use crate::rows::Tokens;
-use crate::state::StateForm;
+use crate::state::{StateForm, put};
 use crate::{Batch, Error, RecurrentOptions, State};
-use gatemill_cell::{LayerState, Network, NetworkOptions};
+use gatemill_cell::{Network, NetworkOptions};
 use gatemill_crew::Crew;
 use gatemill_kernels::{Dropout, Layout};
 use std::sync::Arc;
@@ -125,25 +125,4 @@ impl Tape {
         (self.steps, self.lanes) = (steps, lanes);
         self.network.as_mut().ok_or(Error::NoForward)
     }
-}
-
-/// A network's states as one value.
-fn put(layers: &[LayerState], state: &mut State, form: &StateForm) {
-    for (i, layer) in layers.iter().enumerate() {
-        let (h, c) = state.part_mut(i, form);
-        h.copy_from_slice(&layer.h);
-        if let (Some(to), Some(c)) = (c, &layer.c) {
-            to.copy_from_slice(c);
-        }
-    }
-}
-
-/// A value as a network's states.
-pub(crate) fn layers(state: &State, form: &StateForm) -> Vec<LayerState> {
-    (0..form.layers)
-        .map(|i| {
-            let (h, c) = state.part(i, form);
-            LayerState { h: h.to_vec(), c: c.map(<[f32]>::to_vec) }
-        })
-        .collect()
 }

@@ -12,9 +12,11 @@ use crate::op::readout::{HeadGrad, Loss, Readout};
 use crate::op::weight_grad::{Columns as Rows, WeightGrad};
 use crate::pack::{Cell, Embedding, HeadLayout, LANES, LayerLayout, LayerShape, Weights};
 use crate::table::Kernels;
-use crate::view::{At, BufId, Columns, Part, Share, Space, Tokens, Workspace};
+use crate::tokens::{Order, Part, Tokens};
+use crate::view::{At, BufId, Columns, Share, Space, Workspace};
 
 mod embedding; // the gradients of an embedding and of W_ih above it
+mod variant; // second products of a step, peepholes
 
 /// What all operations of a pass read.
 #[derive(Clone, Copy)]
@@ -42,14 +44,16 @@ pub struct GatesOp {
     pub t: usize,
     /// Dense input `[rows, I]`, where the layer does not read symbols.
     pub x: Option<BufId>,
-    /// h `[rows, H]`.
+    /// h `[rows, H]`, or P columns of a projection.
     pub h: BufId,
     /// c `[unit panel][rows][16]`, LSTM only.
     pub c: Option<BufId>,
     /// Kept gates `[panel][tokens][slots*16]`.
     pub gates: BufId,
-    /// The dropped copy of h `[rows, H]`, where the pass drops.
+    /// The dropped copy of h, where the pass drops.
     pub dropped: Option<BufId>,
+    /// What the step's second product reads `[rows, H]`, where there is one: r * h_{t-1}, or o * tanh(c).
+    pub inner: Option<BufId>,
 }
 
 /// Logits of one step, and their loss and gradient where the pass has targets.
@@ -95,6 +99,8 @@ pub struct GateGradOp {
     pub c: Option<BufId>,
     /// Gates, which become their gradients.
     pub gates: BufId,
+    /// Of a projection: the gradient to h `[tokens, P]`, and that to o * tanh(c) `[lanes, H]`.
+    pub projection: Option<(BufId, BufId)>,
 }
 
 /// Gradients to h_{t-1} and to the input of one layer at one step.
@@ -117,10 +123,16 @@ pub struct InputGradOp {
 pub enum Op {
     /// Forward of a layer.
     Gates(GatesOp),
+    /// Its second product, where there is one, behind it.
+    Inner(GatesOp),
     /// Logits, loss.
     Readout(ReadoutOp),
     /// Gradient of the readout to h.
     HeadGrad(HeadGradOp),
+    /// A projection's gradient to h, before all else of its step.
+    OutputGrad(GateGradOp),
+    /// Back through the second product: before a projected LSTM's gate gradients, behind a GRU's.
+    InnerGrad(GateGradOp),
     /// Gate gradients.
     GateGrad(GateGradOp),
     /// Gradients to h_{t-1} and x.
@@ -131,10 +143,10 @@ impl Op {
     /// The step that it works on.
     pub fn t(&self) -> usize {
         match self {
-            Op::Gates(o) => o.t,
+            Op::Gates(o) | Op::Inner(o) => o.t,
             Op::Readout(o) => o.t,
             Op::HeadGrad(o) => o.t,
-            Op::GateGrad(o) => o.t,
+            Op::OutputGrad(o) | Op::InnerGrad(o) | Op::GateGrad(o) => o.t,
             Op::InputGrad(o) => o.t,
         }
     }
@@ -156,7 +168,7 @@ impl Check<'_> {
             grid.columns(),
             grid.space()
         );
-        grid.at()
+        self.ws.at(id)
     }
     fn hidden(&self, id: BufId, name: &str, space: Space, h: usize) -> At {
         self.at(id, name, space, Columns::RowMajor(h))
@@ -165,12 +177,17 @@ impl Check<'_> {
         assert_eq!(id.is_some(), l.shape.cell == Cell::Lstm, "{}: `{name}` is for LSTM alone", self.op);
         id.map(|id| self.at(id, name, space, Columns::Panels(unit_panels(l))))
     }
+    fn inner(&self, id: Option<BufId>, l: &LayerLayout) -> Option<At> {
+        assert_eq!(id.is_some(), l.shape.has_inner(), "{}: `inner` is for a second product alone", self.op);
+        id.map(|id| self.hidden(id, "inner", Space::Rows, l.shape.hidden))
+    }
     fn gates(&self, id: BufId, l: &LayerLayout) -> At {
         self.at(id, "gates", Space::Tokens, Columns::Panels(l.shape.slots()))
     }
     fn distinct(&self, ids: &[Option<BufId>]) {
         for (i, a) in ids.iter().enumerate() {
-            assert!(a.is_none() || !ids[i + 1..].contains(a), "{}: one buffer in two roles: {ids:?}", self.op);
+            let same = |b: &Option<BufId>| a.zip(*b).is_some_and(|(a, b)| self.ws.overlap(a, b));
+            assert!(!ids[i + 1..].iter().any(same), "{}: one buffer in two roles: {ids:?}", self.op);
         }
     }
     fn per_token(&self, ids: &[u32], name: &str) {
@@ -199,51 +216,104 @@ fn head<'a>(weights: &Weights<'a>) -> &'a HeadLayout {
     weights.layout.head().expect("the model has no readout")
 }
 
+/// The forward operation of a layer with its addresses, each checked.
+fn forward<'a>(
+    op: &'static str,
+    o: &GatesOp,
+    pass: &'a Pass<'_>,
+    share: &'a Share<'_>,
+    panels: impl Fn(&LayerLayout) -> usize,
+) -> Forward<'a> {
+    let check = Check { ws: share.workspace(), op };
+    let l = layer(&pass.weights, o.layer);
+    check.distinct(&[o.x, Some(o.h), o.c, Some(o.gates), o.dropped, o.inner]);
+    let symbols = l.shape.symbols().is_some();
+    assert_eq!(o.x.is_none(), symbols, "{op}: layer {} reads symbols or a dense x, not both", o.layer);
+    if symbols {
+        check.per_token(pass.ids, "symbols");
+    }
+    let top = o.layer + 1 == pass.weights.layout.layers().len();
+    let dropout = if top { pass.output_dropout } else { pass.dropout };
+    assert!(o.dropped.is_none() || dropout.is_some(), "{op}: a dropped copy without dropout");
+    Forward {
+        layer: o.layer,
+        layout: l,
+        weights: pass.weights,
+        ids: symbols.then_some(pass.ids),
+        x: o.x.map(|x| check.hidden(x, "x", Space::Rows, l.shape.inputs())),
+        h: check.hidden(o.h, "h", Space::Rows, l.shape.outputs()),
+        c: check.cell(o.c, "c", Space::Rows, l),
+        gates: check.gates(o.gates, l),
+        dropped: o.dropped.map(|d| check.hidden(d, "dropped", Space::Rows, l.shape.outputs())).zip(dropout),
+        inner: check.inner(o.inner, l),
+        tokens: share.tokens(),
+        prev_rows: share.tokens().prev_rows(l.order),
+        t: o.t,
+        lanes: share.lanes_at(o.t),
+        panels: share.part(panels(l)),
+    }
+}
+
+/// The gate gradients of a layer with their addresses, each checked.
+fn backward<'a>(
+    op: &'static str,
+    o: &GateGradOp,
+    pass: &'a Pass<'_>,
+    share: &'a Share<'_>,
+    panels: impl Fn(&LayerLayout) -> usize,
+) -> Backward<'a> {
+    let check = Check { ws: share.workspace(), op };
+    let l = layer(&pass.weights, o.layer);
+    let (d_p, d_m) = o.projection.unzip();
+    check.distinct(&[Some(o.d_y), Some(o.d_h), o.d_c, Some(o.h), o.c, Some(o.gates), d_p, d_m]);
+    let projected = l.shape.variant.projection.is_some();
+    assert_eq!(o.projection.is_some(), projected, "{op}: `projection` is for a projected LSTM alone");
+    Backward {
+        shape: l.shape,
+        d_y: check.hidden(o.d_y, "d_y", Space::Rows, l.shape.outputs()),
+        d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.outputs()),
+        d_c: check.cell(o.d_c, "d_c", Space::Lanes, l),
+        h: check.hidden(o.h, "h", Space::Rows, l.shape.outputs()),
+        c: check.cell(o.c, "c", Space::Rows, l),
+        gates: check.gates(o.gates, l),
+        d_p: d_p.map(|d_p| check.hidden(d_p, "d_p", Space::Tokens, l.shape.outputs())),
+        d_m: d_m.map(|d_m| check.hidden(d_m, "d_m", Space::Lanes, l.shape.hidden)),
+        peepholes: &pass.weights.params[l.peepholes.clone()],
+        tokens: share.tokens(),
+        prev_rows: share.tokens().prev_rows(l.order),
+        t: o.t,
+        lanes: share.lanes_at(o.t),
+        panels: share.part(panels(l)),
+    }
+}
+
 impl Kernels {
-    /// Carries one operation out on a claim. Panics where a buffer has another form than the model asks.
+    /// Carries one operation out on a claim: on those of its lanes that reach the step. Panics where a buffer has another
+    /// form than the model asks.
     pub fn run(&self, op: &Op, pass: &Pass<'_>, share: &mut Share<'_>) {
         let tokens = share.tokens();
         assert!(op.t() < tokens.steps(), "step {} of {}", op.t(), tokens.steps());
+        if tokens.alive(op.t(), &share.lanes()).is_empty() {
+            return;
+        }
         match op {
             Op::Gates(o) => self.gates(o, pass, share),
+            Op::Inner(o) => self.inner(o, pass, share),
             Op::Readout(o) => self.readout(o, pass, share),
             Op::HeadGrad(o) => self.head_grad(o, pass, share),
+            Op::OutputGrad(o) => self.output_grad(o, pass, share),
+            Op::InnerGrad(o) => self.inner_grad(o, pass, share),
             Op::GateGrad(o) => self.gate_grad(o, pass, share),
             Op::InputGrad(o) => self.input_grad(o, pass, share),
         }
     }
 
     fn gates(&self, o: &GatesOp, pass: &Pass<'_>, share: &mut Share<'_>) {
-        let check = Check { ws: share.workspace(), op: "gates" };
-        let l = layer(&pass.weights, o.layer);
-        check.distinct(&[o.x, Some(o.h), o.c, Some(o.gates), o.dropped]);
-        let symbols = l.shape.symbols().is_some();
-        assert_eq!(o.x.is_none(), symbols, "gates: layer {} reads symbols or a dense x, not both", o.layer);
-        if symbols {
-            check.per_token(pass.ids, "symbols");
-        }
-        let top = o.layer + 1 == pass.weights.layout.layers().len();
-        let dropout = if top { pass.output_dropout } else { pass.dropout };
-        assert!(o.dropped.is_none() || dropout.is_some(), "gates: a dropped copy without dropout");
-        let f = Forward {
-            layer: o.layer,
-            layout: l,
-            weights: pass.weights,
-            ids: symbols.then_some(pass.ids),
-            x: o.x.map(|x| check.hidden(x, "x", Space::Rows, l.shape.inputs())),
-            h: check.hidden(o.h, "h", Space::Rows, l.shape.hidden),
-            c: check.cell(o.c, "c", Space::Rows, l),
-            gates: check.gates(o.gates, l),
-            dropped: o.dropped.map(|d| check.hidden(d, "dropped", Space::Rows, l.shape.hidden)).zip(dropout),
-            tokens: share.tokens(),
-            t: o.t,
-            lanes: share.lanes(),
-            panels: share.part(l.shape.panels().count()),
-        };
+        let f = forward("gates", o, pass, share, |l| l.shape.panels().count());
+        let entry = if f.layout.shape.variant.is_plain() { self.table().forward } else { self.table().variant.forward };
         // SAFETY: buffers have the forms asserted, so rows (from Tokens) and panels are in range; the claim is exclusive.
-        unsafe { (self.table().forward)(&f) }
+        unsafe { entry(&f) }
     }
-
     fn readout(&self, o: &ReadoutOp, pass: &Pass<'_>, share: &mut Share<'_>) {
         let check = Check { ws: share.workspace(), op: "readout" };
         let head = head(&pass.weights);
@@ -253,7 +323,8 @@ impl Kernels {
             check.per_token(pass.targets, "targets");
         }
         // A softmax needs its whole row: a team shares the lanes out instead of the panels.
-        let lanes = share.part(share.lanes().len());
+        let alive = share.lanes_at(o.t);
+        let lanes = share.part(alive.len());
         let nats = check.at(o.nats, "nats", Space::Tokens, Columns::Scalar);
         let r = Readout {
             head,
@@ -263,7 +334,7 @@ impl Kernels {
             loss: loss.then_some(Loss { targets: pass.targets, nats, scale: pass.scale }),
             tokens: share.tokens(),
             t: o.t,
-            lanes: share.lanes().start + lanes.start..share.lanes().start + lanes.end,
+            lanes: alive.start + lanes.start..alive.start + lanes.end,
         };
         // SAFETY: as in `gates`.
         unsafe { (self.table().readout)(&r) }
@@ -282,7 +353,7 @@ impl Kernels {
             dropout: top.zip(pass.output_dropout),
             tokens: share.tokens(),
             t: o.t,
-            lanes: share.lanes(),
+            lanes: share.lanes_at(o.t),
             panels: share.part(head.d_h_panels().count()),
         };
         // SAFETY: as in `gates`.
@@ -290,24 +361,10 @@ impl Kernels {
     }
 
     fn gate_grad(&self, o: &GateGradOp, pass: &Pass<'_>, share: &mut Share<'_>) {
-        let check = Check { ws: share.workspace(), op: "gate gradient" };
-        let l = layer(&pass.weights, o.layer);
-        check.distinct(&[Some(o.d_y), Some(o.d_h), o.d_c, Some(o.h), o.c, Some(o.gates)]);
-        let b = Backward {
-            shape: l.shape,
-            d_y: check.hidden(o.d_y, "d_y", Space::Rows, l.shape.hidden),
-            d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.hidden),
-            d_c: check.cell(o.d_c, "d_c", Space::Lanes, l),
-            h: check.hidden(o.h, "h", Space::Rows, l.shape.hidden),
-            c: check.cell(o.c, "c", Space::Rows, l),
-            gates: check.gates(o.gates, l),
-            tokens: share.tokens(),
-            t: o.t,
-            lanes: share.lanes(),
-            panels: share.part(l.shape.slots().count()),
-        };
+        let b = backward("gate gradient", o, pass, share, |l| l.shape.slots().count());
+        let entry = if b.shape.variant.is_plain() { self.table().backward } else { self.table().variant.backward };
         // SAFETY: as in `gates`.
-        unsafe { (self.table().backward)(&b) }
+        unsafe { entry(&b) }
     }
 
     fn input_grad(&self, o: &InputGradOp, pass: &Pass<'_>, share: &mut Share<'_>) {
@@ -320,11 +377,12 @@ impl Kernels {
             layout: l,
             weights: pass.weights,
             gates: check.gates(o.gates, l),
-            d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.hidden),
+            d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.outputs()),
             d_x: o.d_x.map(|x| (check.hidden(x, "d_x", Space::Rows, l.shape.inputs()), below.zip(pass.dropout))),
             tokens: share.tokens(),
+            prev_rows: share.tokens().prev_rows(l.order),
             t: o.t,
-            lanes: share.lanes(),
+            lanes: share.lanes_at(o.t),
             d_h_panels: share.part(l.shape.d_h_panels().count()),
             d_x_panels: if o.d_x.is_some() { share.part(l.shape.d_x_panels().count()) } else { 0..0 },
         };
@@ -372,7 +430,7 @@ impl Kernels {
         let grid = ws.grid(tile.d);
         assert!(grid.space() == Space::Tokens && (1..=4).contains(&tile.vectors), "weight gradient: {tile:?}");
         // Saturating: a tile that wraps around would pass for one that is inside.
-        let (end, at) = (tile.first_vector.saturating_add(tile.vectors), grid.at());
+        let (end, at) = (tile.first_vector.saturating_add(tile.vectors), ws.at(tile.d));
         let (p, floats, inside) = match grid.columns() {
             Columns::Panels(s) if tile.panel < s.count() && (1..=s.count() - tile.panel).contains(&tile.panels) => {
                 let narrowest = s.width(tile.panel + tile.panels - 1);
@@ -394,13 +452,13 @@ impl Kernels {
 
     /// `out [panel][rows][n*16] = sum over tokens a[row(token)][column..]^T d[token]`, tokens of `part` ascending.
     ///
-    /// `previous`: row(token) is the previous state's row (W_hh), else the token's own (W_ih, readout). Panics where the
-    /// tile is not inside its buffers.
+    /// `previous`: row(token) is that of the state before it in this order (W_hh), else the token's own (W_ih, readout).
+    /// Panics where the tile is not inside its buffers.
     pub fn weight_grad(
         &self,
         ws: &Workspace,
         tile: &WeightTile,
-        (a, column, previous): (BufId, usize, bool),
+        (a, column, previous): (BufId, usize, Option<Order>),
         part: &Part,
         out: &mut [f32],
     ) {
@@ -411,12 +469,12 @@ impl Kernels {
         assert!(grid.space() == Space::Rows && matches!(grid.columns(), Columns::RowMajor(_)), "weight gradient: a");
         assert!(out.len() == rows * width, "weight gradient: {} floats are no whole rows", out.len());
         let end = column.saturating_add(rows);
-        assert!(end <= grid.at().row_stride(), "weight gradient: columns {column}..{end}");
+        assert!(end <= grid.width(), "weight gradient: columns {column}..{end}");
         let tokens: &Tokens = ws.tokens();
         inside(tokens, part);
-        let index = if previous { tokens.prev_rows() } else { tokens.own_rows() };
-        let panel_stride = 4 * ws.grid(tile.d).at().panel_stride();
-        let g = WeightGrad { a: grid.at(), column, index, d, panels: tile.panels, panel_stride, tokens, part };
+        let index = previous.map_or(tokens.own_rows(), |order| tokens.prev_rows(order));
+        let panel_stride = 4 * ws.at(tile.d).panel_stride();
+        let g = WeightGrad { a: ws.at(a), column, index, d, panels: tile.panels, panel_stride, tokens, part };
         // SAFETY: rows come from Tokens; columns, tile and out were just checked.
         unsafe { (self.table().weight_grad)(&g, out) }
     }

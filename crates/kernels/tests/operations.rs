@@ -4,8 +4,8 @@
 mod place;
 
 use gatemill_kernels::{
-    BufId, Cell, Columns, Input, Isa, Kernels, LANES, LayerShape, Layout, Op, Panels, Part, Pass, ReadoutOp, Space,
-    Tokens, WeightTile, Weights, Workspace,
+    BufId, Cell, Columns, Input, Isa, Kernels, LANES, LayerShape, Layout, Op, Order, Panels, Part, Pass, ReadoutOp,
+    Space, Tokens, WeightTile, Weights, Workspace,
 };
 use gatemill_oracle::SplitMix64;
 use gatemill_oracle::loss::{log_softmax, softmax};
@@ -28,7 +28,7 @@ fn start_rows_are_weights_and_biases() {
             (Cell::Gru, 33, false),
         ] {
             let input = if symbols { Input::Symbols(11) } else { Input::Dense(11) };
-            let layout = Layout::new(&[LayerShape { cell, input, hidden }], None);
+            let layout = Layout::new(&[LayerShape::new(cell, input, hidden)], None);
             let l = &layout.layers()[0];
             let params = reals(layout.params(), 1.0, &mut SplitMix64::new(hidden as u64));
             let (panels, slots) = (l.shape.panels(), l.shape.slots());
@@ -183,12 +183,16 @@ fn weight_gradients_are_sums_over_tokens_in_order() {
                     let mut out = Guarded::ending(rows * width + 1);
                     out.fill(CANARY);
                     let (canary, out) = out.split_first_mut().unwrap();
-                    kernels.weight_grad(&f.ws, &tile, (f.a, column, previous), &part, out);
+                    kernels.weight_grad(&f.ws, &tile, (f.a, column, previous.then_some(Order::Ascending)), &part, out);
                     assert_eq!(*canary, CANARY);
                     for r in 0..rows {
                         for c in 0..width {
                             let a_row = |n: usize| {
-                                if previous { f.ws.tokens().prev_rows()[n] as usize } else { f.ws.tokens().row(n) }
+                                if previous {
+                                    f.ws.tokens().prev_rows(Order::Ascending)[n] as usize
+                                } else {
+                                    f.ws.tokens().row(n)
+                                }
                             };
                             let a = |n: usize| f.ws.row(f.a, a_row(n), A)[column + r];
                             let want = tokens.iter().fold(0.0_f32, |sum, &n| a(n).mul_add(f.d(&tile, n, c), sum));
@@ -233,7 +237,7 @@ struct ReadoutOf {
 const STEPS: usize = 3;
 
 fn readout(vocab: usize, lanes: usize) -> ReadoutOf {
-    let layout = Layout::new(&[LayerShape { cell: Cell::Rnn, input: Input::Symbols(3), hidden: 5 }], Some(vocab));
+    let layout = Layout::new(&[LayerShape::new(Cell::Rnn, Input::Symbols(3), 5)], Some(vocab));
     let mut ws = Workspace::new(Tokens::rectangular(STEPS, lanes));
     let h = ws.add(Space::Rows, Columns::RowMajor(5)).unwrap();
     let logits = ws.add(Space::Tokens, Columns::RowMajor(vocab)).unwrap();

@@ -12,6 +12,7 @@
 //! | [`dot`] | dot products, matrix products, sums |
 //! | [`cell`] | one step of one lane: RNN, LSTM, GRU, forward and backward |
 //! | [`stack`] | L layers x T steps x B lanes, forward, and backward through time |
+//! | [`complete`] | the same with everything that others' layers have: variants, directions, lengths |
 //! | [`embedding`] | a trained row per symbol, and its gradient |
 //! | [`loss`] | readout, softmax, mean cross-entropy, and their gradients |
 //! | [`char_model`] | ids -> stack -> readout -> loss, with every gradient |
@@ -34,6 +35,8 @@ pub mod dot;
 pub mod cell;
 
 pub mod stack;
+
+pub mod complete;
 
 pub mod embedding;
 

@@ -5,8 +5,9 @@
 
 use crate::pack::{Cell, LANES, LayerLayout, Panels, Weights};
 use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::tokens::Tokens;
 use crate::vector::Vector;
-use crate::view::{At, Tokens};
+use crate::view::At;
 use std::ops::Range;
 
 use super::gates::Dropout;
@@ -21,6 +22,8 @@ pub(crate) struct InputGrad<'a> {
     /// By row: dx_t, where it is wanted, with the layer below and the dropout that stood between.
     pub(crate) d_x: Option<(At, Option<(usize, Dropout)>)>,
     pub(crate) tokens: &'a Tokens,
+    /// Row of the state before each token, in the layer's order.
+    pub(crate) prev_rows: &'a [u32],
     pub(crate) t: usize,
     pub(crate) lanes: Range<usize>,
     pub(crate) d_h_panels: Range<usize>,
@@ -97,7 +100,8 @@ pub(crate) unsafe fn product<T: Tier>(
 #[inline(always)]
 pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let shape = &g.layout.shape;
-    let k = shape.panels().vectors() * LANES;
+    let (packed, packed_h) = (shape.panels(), shape.h_panels());
+    let (k, k_h) = (packed.vectors() * LANES, packed_h.vectors() * LANES);
     let zeros = [0.0f32; 4 * LANES];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
@@ -105,7 +109,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let d_h = shape.d_h_panels();
     for q in g.d_h_panels.clone() {
         let n = d_h.width(q);
-        for part in Run::blocks(shape.panels(), usize::from(shape.cell == Cell::Gru)) {
+        for part in Run::blocks(packed_h, usize::from(shape.cell == Cell::Gru)) {
             for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
                 let lane = g.lanes.start + first;
                 let token = g.tokens.token(g.t, lane);
@@ -117,9 +121,9 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
                             call.init[i] = g.d_h.panel(d_h.first(q), lane + i);
                         }
                     }
-                    product::<T>(&g.gates, part.clone(), n, (token, m), t_hh.add(d_h.offset(q, k)), &mut call);
+                    product::<T>(&g.gates, part.clone(), n, (token, m), t_hh.add(d_h.offset(q, k_h)), &mut call);
                     for i in 0..m {
-                        let carried = g.tokens.prev_rows()[token + i] != 0;
+                        let carried = g.prev_rows[token + i] != 0;
                         for j in 0..n {
                             let from = acc_at.add(i * ACC_STRIDE + j * LANES);
                             let d = if carried { T::V::load(from) } else { T::V::splat(0.0) };
@@ -135,7 +139,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let d_x = shape.d_x_panels();
     for q in g.d_x_panels.clone() {
         let n = d_x.width(q);
-        for part in Run::blocks(shape.panels(), 0) {
+        for part in Run::blocks(packed, 0) {
             for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
                 let lane = g.lanes.start + first;
                 let token = g.tokens.token(g.t, lane);
