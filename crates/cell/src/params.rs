@@ -26,6 +26,15 @@ impl TensorSpec {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+    /// The tensors of a layout, in the order of `weights_sha256` (design section 5).
+    pub fn all(layout: &Layout) -> Vec<Self> {
+        specs(layout)
+    }
+    /// Takes the tensor out of a flat buffer of its layout, into PyTorch's. Panics where a length is wrong.
+    pub fn export(&self, layout: &Layout, flat: &[f32], out: &mut [f32]) {
+        assert_eq!(out.len(), self.len(), "`{}` has another number of elements", self.name);
+        each(layout, self, |i, at| out[i] = flat[at]);
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +179,10 @@ impl Params {
     pub fn size_bytes(&self) -> usize {
         4 * (self.masters.len() + self.start.len() + self.transposed.len())
     }
+    /// The packed masters.
+    pub fn masters(&self) -> &[f32] {
+        &self.masters
+    }
     /// The packed masters, for the optimiser.
     pub fn masters_mut(&mut self) -> &mut [f32] {
         &mut self.masters
@@ -217,7 +230,7 @@ impl Params {
     pub fn tensor_at(&self, at: usize) -> String {
         for spec in &self.specs {
             let mut found = false;
-            self.each(spec, |_, flat| found |= flat == at);
+            each(&self.layout, spec, |_, flat| found |= flat == at);
             if found {
                 return spec.name.clone();
             }
@@ -227,7 +240,7 @@ impl Params {
     /// A tensor in PyTorch's layout, taken from a flat buffer of this layout (masters, a gradient, a moment).
     pub fn export(&self, spec: &TensorSpec, flat: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; spec.len()];
-        self.each(spec, |i, at| out[i] = flat[at]);
+        spec.export(&self.layout, flat, &mut out);
         out
     }
     /// A tensor of the masters in PyTorch's layout.
@@ -240,7 +253,7 @@ impl Params {
             let (found, expected) = (data.len(), spec.len());
             return Err(ParamsError::Size { name: spec.name.clone(), found, expected });
         }
-        self.each(spec, |i, at| flat[at] = data[i]);
+        each(&self.layout, spec, |i, at| flat[at] = data[i]);
         Ok(())
     }
     /// Sets a master tensor by name. Errors: no such name, another number of elements.
@@ -251,77 +264,77 @@ impl Params {
         self.masters = masters;
         result
     }
+}
 
-    /// Calls `f(element in PyTorch's layout, element of the flat layout)` for every element of the tensor.
-    fn each(&self, spec: &TensorSpec, mut f: impl FnMut(usize, usize)) {
-        let layer = |l: usize| -> &LayerLayout { &self.layout.layers()[l] };
-        match spec.at {
-            Place::Embedding => {
-                let Some((e, own)) = self.layout.embedding().and_then(|e| Some((e, e.own.as_ref()?))) else { return };
-                for s in 0..e.vocab {
-                    for i in 0..e.width {
-                        f(s * e.width + i, own.start + e.panels().at(e.rows, s, i));
-                    }
+/// Calls `f(element in PyTorch's layout, element of the flat layout)` for every element of the tensor.
+fn each(layout: &Layout, spec: &TensorSpec, mut f: impl FnMut(usize, usize)) {
+    let layer = |l: usize| -> &LayerLayout { &layout.layers()[l] };
+    match spec.at {
+        Place::Embedding => {
+            let Some((e, own)) = layout.embedding().and_then(|e| Some((e, e.own.as_ref()?))) else { return };
+            for s in 0..e.vocab {
+                for i in 0..e.width {
+                    f(s * e.width + i, own.start + e.panels().at(e.rows, s, i));
                 }
             }
-            Place::WeightIh(l) => {
-                let (base, s, columns) = (layer(l).w_ih.start, layer(l).shape, spec.shape[1]);
-                for row in 0..spec.shape[0] {
-                    let column = s.column(false, row / s.hidden, row % s.hidden);
-                    for i in 0..columns {
-                        f(row * columns + i, base + s.panels().at(s.k_x(), i, column));
-                    }
+        }
+        Place::WeightIh(l) => {
+            let (base, s, columns) = (layer(l).w_ih.start, layer(l).shape, spec.shape[1]);
+            for row in 0..spec.shape[0] {
+                let column = s.column(false, row / s.hidden, row % s.hidden);
+                for i in 0..columns {
+                    f(row * columns + i, base + s.panels().at(s.k_x(), i, column));
                 }
             }
-            Place::WeightHh(l) => {
-                let (layer, s, columns) = (layer(l), layer(l).shape, spec.shape[1]);
-                for row in 0..spec.shape[0] {
-                    // A GRU that resets before its product has W_hn apart.
-                    let (inner, column) = s.h_column(row / s.hidden, row % s.hidden);
-                    let (base, panels, k) = if inner {
-                        (layer.inner.start, s.inner_panels(), s.k_inner())
-                    } else {
-                        (layer.w_hh.start, s.h_panels(), s.k_h())
-                    };
-                    for i in 0..columns {
-                        f(row * columns + i, base + panels.at(k, i, column));
-                    }
+        }
+        Place::WeightHh(l) => {
+            let (layer, s, columns) = (layer(l), layer(l).shape, spec.shape[1]);
+            for row in 0..spec.shape[0] {
+                // A GRU that resets before its product has W_hn apart.
+                let (inner, column) = s.h_column(row / s.hidden, row % s.hidden);
+                let (base, panels, k) = if inner {
+                    (layer.inner.start, s.inner_panels(), s.k_inner())
+                } else {
+                    (layer.w_hh.start, s.h_panels(), s.k_h())
+                };
+                for i in 0..columns {
+                    f(row * columns + i, base + panels.at(k, i, column));
                 }
             }
-            Place::WeightHr(l) => {
-                let (base, s) = (layer(l).inner.start, layer(l).shape);
-                for row in 0..spec.shape[0] {
-                    for i in 0..s.hidden {
-                        f(row * s.hidden + i, base + s.inner_panels().at(s.k_inner(), i, row));
-                    }
+        }
+        Place::WeightHr(l) => {
+            let (base, s) = (layer(l).inner.start, layer(l).shape);
+            for row in 0..spec.shape[0] {
+                for i in 0..s.hidden {
+                    f(row * s.hidden + i, base + s.inner_panels().at(s.k_inner(), i, row));
                 }
             }
-            Place::Peepholes(l) => {
-                let (base, hidden) = (layer(l).peepholes.start, layer(l).shape.hidden);
-                for unit in 0..hidden {
-                    for row in 0..3 {
-                        f(row * hidden + unit, base + (unit / LANES * 3 + row) * LANES + unit % LANES);
-                    }
+        }
+        Place::Peepholes(l) => {
+            let (base, hidden) = (layer(l).peepholes.start, layer(l).shape.hidden);
+            for unit in 0..hidden {
+                for row in 0..3 {
+                    f(row * hidden + unit, base + (unit / LANES * 3 + row) * LANES + unit % LANES);
                 }
             }
-            Place::BiasIh(l) | Place::BiasHh(l) => {
-                let h = spec.at == Place::BiasHh(l);
-                let (layer, s) = (layer(l), layer(l).shape);
-                for row in 0..spec.shape[0] {
-                    let column = s.column(h, row / s.hidden, row % s.hidden);
-                    // Both biases of a panel lie beside each other: a matrix of two rows.
-                    f(row, layer.bias.start + s.panels().at(2, usize::from(h), column));
-                }
+        }
+        Place::BiasIh(l) | Place::BiasHh(l) => {
+            let h = spec.at == Place::BiasHh(l);
+            let (layer, s) = (layer(l), layer(l).shape);
+            for row in 0..spec.shape[0] {
+                let column = s.column(h, row / s.hidden, row % s.hidden);
+                // Both biases of a panel lie beside each other: a matrix of two rows.
+                f(row, layer.bias.start + s.panels().at(2, usize::from(h), column));
             }
-            Place::HeadWeight | Place::HeadBias => {
-                let Some(head) = self.layout.head() else { return };
-                if spec.at == Place::HeadBias {
-                    return (0..head.vocab).for_each(|v| f(v, head.b.start + v));
-                }
-                for v in 0..head.vocab {
-                    for i in 0..head.hidden {
-                        f(v * head.hidden + i, head.w.start + head.panels().at(head.k_h(), i, v));
-                    }
+        }
+        Place::HeadWeight | Place::HeadBias => {
+            let Some(head) = layout.head() else { return };
+            if spec.at == Place::HeadBias {
+                return (0..head.vocab).for_each(|v| f(v, head.b.start + v));
+            }
+            for v in 0..head.vocab {
+                for i in 0..head.hidden {
+                    f(v * head.hidden + i, head.w.start + head.panels().at(head.k_h(), i, v));
                 }
             }
         }

@@ -7,7 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 /// Workers that share passes and tiles out among themselves.
 #[derive(Debug)]
 pub struct Crew {
-    pool: ThreadPool,
+    /// None: the caller's thread does all.
+    pool: Option<ThreadPool>,
     yard: Yard,
     /// Held while a steady section lasts.
     section: Mutex<()>,
@@ -31,8 +32,12 @@ impl Crew {
             .num_threads(threads)
             .thread_name(|i| format!("gatemill-{i}"))
             .build()
-            .map(|pool| Self { pool, yard: Yard::new(), section: Mutex::new(()) })
+            .map(|pool| Self { pool: Some(pool), ..Self::alone() })
             .map_err(|e| CrewError { threads, reason: e.to_string() })
+    }
+    /// No worker but the thread that calls; nothing is started. For one short step at a time.
+    pub fn alone() -> Self {
+        Self { pool: None, yard: Yard::new(), section: Mutex::new(()) }
     }
     /// Workers that this process may use: affinity mask and cgroup quota.
     pub fn available() -> usize {
@@ -40,22 +45,28 @@ impl Crew {
     }
     /// Workers of this crew.
     pub fn threads(&self) -> usize {
-        self.pool.current_num_threads()
+        self.pool.as_ref().map_or(1, ThreadPool::current_num_threads)
     }
     /// Runs `f` on a worker, where rayon's parallel calls use this pool. For passes and tiles see [`Crew::steady`].
     pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
-        self.pool.install(f)
+        match &self.pool {
+            Some(pool) => pool.install(f),
+            None => f(),
+        }
     }
     /// Runs `f(worker)` once on every thread of the pool.
     pub(crate) fn broadcast_once<R: Send>(&self, f: impl Fn(usize) -> R + Sync) -> Vec<R> {
-        self.pool.broadcast(|thread| f(thread.index()))
+        match &self.pool {
+            Some(pool) => pool.broadcast(|thread| f(thread.index())),
+            None => vec![f(0)],
+        }
     }
     pub(crate) fn yard(&self) -> &Yard {
         &self.yard
     }
     /// This thread's turn to open a steady section; none where it is a worker of the pool and another has its turn.
     pub(crate) fn one_section(&self) -> Option<MutexGuard<'_, ()>> {
-        if self.pool.current_thread_index().is_none() {
+        if self.pool.as_ref().and_then(ThreadPool::current_thread_index).is_none() {
             return Some(self.section.lock().unwrap_or_else(PoisonError::into_inner));
         }
         match self.section.try_lock() {

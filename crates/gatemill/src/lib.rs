@@ -26,6 +26,34 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod error; // what can go wrong
+mod pending; // variants, directions, batches
+
+mod options; // what a stack is made of
+mod recurrent; // a stack of layers
+mod weights; // masters, packed after a change
+
+mod rows; // the caller's arrays
+mod state; // between two steps
+
+mod gradients; // to the weights
+mod pass; // forward, backward, step
+mod tape; // what a pass keeps
+
+mod char_lm; // the character model
+mod generate; // a text as an iterator
+
+pub use char_lm::CharLm;
+pub use error::{Error, TensorError};
+pub use generate::{Generate, Symbol};
+pub use gradients::Gradients;
+pub use options::RecurrentOptions;
+pub use pending::{Batch, Direction, Variant};
+pub use recurrent::{Recurrent, TensorInfo};
+pub use rows::{Rows, RowsMut};
+pub use state::State;
+pub use tape::{Mode, Tape};
+
 pub use gatemill_cell::{
     Cell, Chunk, LayerState, Network, NetworkOptions, OutOfMemory, Params, ParamsError, TensorSpec,
 };
@@ -35,9 +63,9 @@ pub use gatemill_corpus::{
 pub use gatemill_crew::{Crew, CrewError};
 pub use gatemill_kernels::{Input, Isa, IsaError, Kernels, LayerShape, Layout};
 pub use gatemill_train::{
-    CellKind, CharModel, Config, ConfigError, Cost, EpochEnd, ErrorKind, Evaluation, Generator, InitKind,
-    OptimizerKind, Phases, SampleOptions, SampleState, ScheduleKind, StateError, StepReport, TrainError, Trainer,
-    VocabChoice, checkpoint, storage,
+    CellKind, CharModel, Config, ConfigError, Cost, EpochEnd, ErrorKind, Evaluation, Generator, InitKind, LearnReport,
+    Learner, OptimizerKind, Phases, SampleOptions, SampleState, ScheduleKind, StateError, StepReport, TrainError,
+    Trainer, VocabChoice, checkpoint, storage,
 };
 
 /// The text that the corpus crate makes from a seed, with its exact entropy rate.

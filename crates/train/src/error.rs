@@ -42,6 +42,9 @@ pub enum TrainError {
     /// A sampling state that cannot be continued.
     #[error(transparent)]
     State(#[from] StateError),
+    /// Symbols of the caller's that do not fit the batch.
+    #[error("{0}")]
+    Symbols(String),
     /// A checkpoint or model that does not hold what it should.
     #[error("this file does not hold a usable model: {0}")]
     Model(String),
@@ -66,7 +69,7 @@ impl TrainError {
     /// The class of this error.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            TrainError::Config(_) => ErrorKind::Usage,
+            TrainError::Config(_) | TrainError::Symbols(_) => ErrorKind::Usage,
             TrainError::Corpus(e) => match e.kind() {
                 gatemill_corpus::ErrorKind::Usage => ErrorKind::Usage,
                 gatemill_corpus::ErrorKind::BadData => ErrorKind::BadData,

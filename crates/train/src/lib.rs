@@ -23,6 +23,9 @@ mod groups; // more lanes than the network holds
 mod phases; // where the seconds of a step go
 mod trainer; // the nine stages in one function
 
+mod learner; // a step on the caller's symbols
+mod reader; // logits of the caller's symbols
+
 mod eval; // the loss of a text
 mod sample; // a text by the model
 
@@ -39,8 +42,10 @@ pub mod bench; // how fast it goes, and whether it is right
 pub use config::{CellKind, Config, ConfigError, InitKind, OptimizerKind, ScheduleKind, VocabChoice};
 pub use error::{ErrorKind, TrainError};
 pub use eval::Evaluation;
+pub use learner::{LearnReport, Learner};
 pub use model::CharModel;
 pub use phases::Phases;
 pub use preset::Preset;
+pub use reader::Reader;
 pub use sample::{Generator, SampleOptions, SampleState, StateError};
 pub use trainer::{Cost, EpochEnd, StepReport, Trainer, weight_bytes};

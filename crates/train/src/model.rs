@@ -6,10 +6,10 @@
 //! it once, as `head.weight`, and the record says so: `"tied": {"embedding.weight": "head.weight"}`.
 
 use crate::checkpoint::{Snapshot, Tensor};
-use crate::config::{Config, VocabChoice};
+use crate::config::{Config, ConfigError, VocabChoice};
 use crate::error::TrainError;
 use crate::init::initialise;
-use gatemill_cell::Params;
+use gatemill_cell::{Params, TensorSpec};
 use gatemill_corpus::Vocab;
 use gatemill_crew::Crew;
 use gatemill_kernels::{Kernels, Layout};
@@ -33,6 +33,27 @@ pub(crate) fn layout(config: &Config, vocab: usize) -> Layout {
     Layout::character_model(config.cell.into(), layers, hidden, vocab, embed, tied)
 }
 
+/// Largest H and E: no size of a layout overflows below it.
+const MAX_DIMENSION: usize = 1 << 28;
+/// Most layers: what the counter of the dropout masks tells apart.
+const MAX_LAYERS: usize = 1 << 12;
+/// Most weights: 4 TiB of them.
+const MAX_WEIGHTS: u128 = 1 << 40;
+
+/// Checks that a model over `vocab` symbols has a layout at all. Errors: a size beyond any machine.
+pub(crate) fn bounded(config: &Config, vocab: usize) -> Result<(), ConfigError> {
+    let Config { layers, hidden, embed, .. } = *config;
+    let check = |holds: bool, flag, value: usize, reason| {
+        if holds { Ok(()) } else { Err(ConfigError { flag, value: value.to_string(), reason }) }
+    };
+    check(hidden <= MAX_DIMENSION, "hidden", hidden, "must be at most 2^28")?;
+    check(embed <= MAX_DIMENSION, "embed", embed, "must be at most 2^28")?;
+    check(layers <= MAX_LAYERS, "layers", layers, "must be at most 4096")?;
+    let (h, e, v, l) = (hidden as u128, embed as u128, vocab as u128, layers as u128);
+    let weights = 4 * h * (l * (2 * h + 2) + v + e) + v * (h + e + 1);
+    check(weights <= MAX_WEIGHTS, "hidden", hidden, "makes more than 2^40 weights with these layers and symbols")
+}
+
 /// Weights that multiply for each token: no one-hot symbol does (design section 8). Training takes 6 FLOP for each.
 pub(crate) fn multiplying(config: &Config, vocab: usize) -> f64 {
     let (h, v) = (config.hidden as f64, vocab as f64);
@@ -44,6 +65,7 @@ impl CharModel {
     /// A model with initial weights. Errors: an impossible configuration, no memory.
     pub fn new(config: &Config, vocab: &Vocab, crew: &Crew, kernels: &Kernels) -> Result<Self, TrainError> {
         config.validate()?;
+        bounded(config, vocab.len())?;
         let mut params = Params::zeroed(Arc::new(layout(config, vocab.len())))?;
         initialise(config, &mut params, crew)?;
         params.derive(crew, kernels);
@@ -61,32 +83,38 @@ impl CharModel {
             VocabChoice::Bytes => Vocab::bytes(),
             VocabChoice::Chars => Vocab::from_symbols(&symbols).map_err(|e| TrainError::Model(e.to_string()))?,
         };
-        let mut params = Params::zeroed(Arc::new(layout(&config, vocab.len())))?;
-        let mut wrong = Vec::new();
-        for spec in params.specs().to_vec() {
+        bounded(&config, vocab.len())?;
+        let layout = Arc::new(layout(&config, vocab.len()));
+        // Before any memory is asked for: what the record says need not be what the file has.
+        let (specs, mut wrong) = (TensorSpec::all(&layout), Vec::new());
+        for spec in &specs {
             match snapshot.tensor(&spec.name) {
                 None => wrong.push(format!("`{}` is missing", spec.name)),
                 Some(t) if t.shape != spec.shape => {
                     wrong.push(format!("`{}` is {:?} instead of {:?}", spec.name, t.shape, spec.shape));
                 }
-                Some(t) => params.set(&spec.name, &t.data)?,
+                Some(_) => {}
             }
         }
         for t in &snapshot.tensors {
             let known = t.name.starts_with("optim.") || t.name.starts_with("state.");
-            if !known && !params.specs().iter().any(|s| s.name == t.name) {
+            if !known && !specs.iter().any(|s| s.name == t.name) {
                 wrong.push(format!("`{}` is not part of this model", t.name));
             }
         }
         if !wrong.is_empty() {
             return Err(TrainError::Model(wrong.join("; ")));
         }
+        let mut params = Params::zeroed(layout)?;
+        for t in specs.iter().filter_map(|spec| snapshot.tensor(&spec.name)) {
+            params.set(&t.name, &t.data)?;
+        }
         params.derive(crew, kernels);
         Ok(Self { config, vocab, params })
     }
     /// Weights, configuration and vocabulary as a file's content.
     pub fn snapshot(&self) -> Snapshot {
-        let tensor = |spec: &gatemill_cell::TensorSpec| Tensor {
+        let tensor = |spec: &TensorSpec| Tensor {
             name: spec.name.clone(),
             shape: spec.shape.clone(),
             data: self.params.get(spec),

@@ -1,0 +1,42 @@
+//! Gradients to the weights, tensor by tensor in PyTorch's layout.
+
+use crate::recurrent::Tensors;
+use crate::{Error, RecurrentOptions};
+use gatemill_cell::WeightGrads;
+use std::sync::Arc;
+
+/// The gradients of one backward, to be used again from call to call. Made by [`crate::Recurrent::gradients`].
+#[derive(Debug)]
+pub struct Gradients {
+    pub(crate) options: RecurrentOptions,
+    pub(crate) tensors: Arc<Tensors>,
+    /// With the lanes that they were made for.
+    pub(crate) grads: Option<(usize, WeightGrads)>,
+    pub(crate) filled: bool,
+}
+
+impl Gradients {
+    pub(crate) fn new(options: &RecurrentOptions, tensors: &Arc<Tensors>) -> Self {
+        Self { options: *options, tensors: tensors.clone(), grads: None, filled: false }
+    }
+    fn sum(&self) -> Result<&[f32], Error> {
+        match &self.grads {
+            Some((_, grads)) if self.filled => Ok(grads.sum()),
+            _ => Err(Error::NoBackward),
+        }
+    }
+    /// The gradient to a tensor. Errors: no such tensor; no backward yet.
+    pub fn tensor(&self, name: &str) -> Result<Vec<f32>, Error> {
+        let spec = self.tensors.spec(name)?;
+        let (flat, mut out) = (self.sum()?, vec![0.0; spec.len()]);
+        spec.export(&self.tensors.layout, flat, &mut out);
+        Ok(out)
+    }
+    /// The gradient to a tensor, written to `out`. Errors: as [`Gradients::tensor`]; another number of elements.
+    pub fn copy_tensor(&self, name: &str, out: &mut [f32]) -> Result<(), Error> {
+        let spec = self.tensors.spec(name)?;
+        self.tensors.sized(spec, out.len())?;
+        spec.export(&self.tensors.layout, self.sum()?, out);
+        Ok(())
+    }
+}

@@ -1,0 +1,100 @@
+//! The weights of a stack: masters, and packed forms that are made once after a change, by whoever needs them first.
+//!
+//! Reading costs one look at an atomic. While somebody packs, the others stand by; a worker of the pool that packs does not
+//! sleep meanwhile but takes part, so nobody waits for one that waits for him.
+
+use gatemill_cell::{OutOfMemory, Params};
+use gatemill_crew::Crew;
+use gatemill_kernels::{Kernels, Layout};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+
+/// A number for each content that any weights ever had, so that a pass can tell whether they are the same still.
+fn next_stamp() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Exactly one of the two holds them.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    /// Changed since they were packed.
+    changed: Mutex<Option<Params>>,
+    packed: OnceLock<Params>,
+    stamp: u64,
+}
+
+impl Weights {
+    /// Zeros. Errors: the memory is not to be had.
+    pub(crate) fn zeroed(layout: Arc<Layout>) -> Result<Self, OutOfMemory> {
+        Ok(Self::new(Params::zeroed(layout)?))
+    }
+    fn new(params: Params) -> Self {
+        Self { changed: Mutex::new(Some(params)), packed: OnceLock::new(), stamp: next_stamp() }
+    }
+    /// A copy of its own. Errors: the memory is not to be had.
+    pub(crate) fn copy(&self) -> Result<Self, OutOfMemory> {
+        self.read(|params| {
+            let mut copy = Params::zeroed(params.layout().clone())?;
+            copy.masters_mut().copy_from_slice(params.masters());
+            Ok(Self::new(copy))
+        })
+    }
+    /// Tells this content from every other.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.stamp
+    }
+    /// The weights with all that kernels read, packed now if they have changed.
+    pub(crate) fn packed(&self, crew: &Crew, kernels: &Kernels) -> &Params {
+        loop {
+            if let Some(params) = self.packed.get() {
+                return params;
+            }
+            let Some(mut changed) = self.try_changed() else { continue };
+            // In its place while it is packed: should that panic, it is still there.
+            if let Some(params) = changed.as_mut() {
+                params.derive(crew, kernels);
+            }
+            if let Some(params) = changed.take() {
+                // It was empty: only who holds the lock fills it.
+                let _ = self.packed.set(params);
+            }
+        }
+    }
+    /// The weights as they are.
+    pub(crate) fn read<R>(&self, f: impl FnOnce(&Params) -> R) -> R {
+        loop {
+            if let Some(params) = self.packed.get() {
+                return f(params);
+            }
+            if let Some(changed) = self.try_changed()
+                && let Some(params) = changed.as_ref()
+            {
+                return f(params);
+            }
+        }
+    }
+    /// The lock, or none after a while in which somebody else had it.
+    fn try_changed(&self) -> Option<MutexGuard<'_, Option<Params>>> {
+        match self.changed.try_lock() {
+            Ok(changed) => Some(changed),
+            Err(TryLockError::Poisoned(changed)) => Some(changed.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                // A worker of a pool takes up what its pool has to do: the one who packs may be waiting for just that.
+                if rayon::yield_now() != Some(rayon::Yield::Executed) {
+                    std::thread::yield_now();
+                }
+                None
+            }
+        }
+    }
+    /// Changes the weights; they will be packed anew when next they are needed.
+    pub(crate) fn change<R>(&mut self, f: impl FnOnce(&mut Params) -> R) -> Option<R> {
+        let changed = self.changed.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(params) = self.packed.take() {
+            *changed = Some(params);
+        }
+        self.stamp = next_stamp();
+        changed.as_mut().map(f)
+    }
+}
