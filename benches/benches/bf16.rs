@@ -19,7 +19,7 @@ fn bf16(c: &mut Criterion) {
     };
     let fma = Kernels::best();
     for (lanes, hidden) in [(32, 128), (32, 512), (64, 512)] {
-        let shape = LayerShape { cell: Cell::Lstm, input: Input::Symbols(1), hidden };
+        let shape = LayerShape::new(Cell::Lstm, Input::Symbols(1), hidden);
         let (panels, k, columns) = (shape.panels(), shape.k_h(), 4 * hidden);
         // Rows as a workspace lays them: one vector more than H. Rounded to bf16 in both precisions.
         let (stride, random) = (hidden + LANES, &mut SplitMix64::new(hidden as u64));

@@ -44,10 +44,10 @@ pub struct Chunk<'a> {
     pub output_dropout: Option<Dropout>,
 }
 
-/// The carried state of one layer: h, and c for an LSTM, `[B, H]` each.
+/// The carried state of one layer: h, and c for an LSTM.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerState {
-    /// `[B, H]`.
+    /// `[B, H]`, or `[B, P]` of a projection.
     pub h: Vec<f32>,
     /// `[B, H]`, LSTM only.
     pub c: Option<Vec<f32>>,
@@ -224,12 +224,12 @@ impl Network {
     pub fn state_into(&self, out: &mut [LayerState]) {
         assert_eq!(out.len(), self.bufs.layers.len(), "states for {} layers", out.len());
         for ((layer, b), state) in self.layout.layers().iter().zip(&self.bufs.layers).zip(out) {
-            let hidden = layer.shape.hidden;
-            assert_eq!(state.h.len(), self.lanes() * hidden, "h has another shape");
-            assert_eq!(state.c.as_ref().map(Vec::len), b.c.map(|_| state.h.len()), "c has another shape");
+            let (outputs, hidden) = (layer.shape.outputs(), layer.shape.hidden);
+            assert_eq!(state.h.len(), self.lanes() * outputs, "h has another shape");
+            assert_eq!(state.c.as_ref().map(Vec::len), b.c.map(|_| self.lanes() * hidden), "c has another shape");
             for lane in 0..self.lanes() {
                 let (row, part) = (self.ws.tokens().carried_row(lane), lane * hidden..(lane + 1) * hidden);
-                state.h[part.clone()].copy_from_slice(self.ws.row(b.h, row, hidden));
+                state.h[lane * outputs..][..outputs].copy_from_slice(self.ws.row(b.h, row, outputs));
                 if let (Some(id), Some(c)) = (b.c, &mut state.c) {
                     for (v, units) in c[part].chunks_mut(LANES).enumerate() {
                         units.copy_from_slice(&self.ws.vector(id, v, row)[..units.len()]);
@@ -246,10 +246,10 @@ impl Network {
         let layers = self.layout.layers().iter().zip(&self.bufs.layers);
         layers
             .map(|(l, b)| {
-                let hidden = l.shape.hidden;
+                let (outputs, hidden) = (l.shape.outputs(), l.shape.hidden);
                 let rows = || (0..self.lanes()).map(|lane| row(&self.ws, lane));
                 LayerState {
-                    h: rows().flat_map(|r| self.ws.row(b.h, r, hidden).to_vec()).collect(),
+                    h: rows().flat_map(|r| self.ws.row(b.h, r, outputs).to_vec()).collect(),
                     c: b.c.map(|id| rows().flat_map(|r| get_units(&self.ws, id, r, hidden)).collect()),
                 }
             })
@@ -259,13 +259,14 @@ impl Network {
     pub fn set_state(&mut self, state: &[LayerState]) {
         assert_eq!(state.len(), self.bufs.layers.len(), "states for {} layers", state.len());
         for (l, s) in state.iter().enumerate() {
-            let hidden = self.layout.layers()[l].shape.hidden;
-            assert_eq!(s.h.len(), self.lanes() * hidden, "layer {l}: h has another shape");
-            let c = s.c.as_ref().unwrap_or(&s.h);
-            assert_eq!(c.len(), s.h.len(), "layer {l}: c has another shape");
+            let (outputs, hidden) = (self.layout.layers()[l].shape.outputs(), self.layout.layers()[l].shape.hidden);
+            assert_eq!(s.h.len(), self.lanes() * outputs, "layer {l}: h has another shape");
+            let c = s.c.as_ref().filter(|_| self.bufs.layers[l].c.is_some());
+            assert!(c.is_none_or(|c| c.len() == self.lanes() * hidden), "layer {l}: c has another shape");
+            assert_eq!(c.is_some(), self.bufs.layers[l].c.is_some(), "layer {l}: a c is missing");
             for lane in 0..self.lanes() {
-                let part = lane * hidden..(lane + 1) * hidden;
-                self.set_lane(l, lane, &s.h[part.clone()], &c[part]);
+                let c = c.map_or(&[][..], |c| &c[lane * hidden..(lane + 1) * hidden]);
+                self.set_lane(l, lane, &s.h[lane * outputs..(lane + 1) * outputs], c);
             }
         }
     }
@@ -292,7 +293,7 @@ impl Network {
     /// h of the top layer at (`t`, `lane`).
     pub fn output(&self, t: usize, lane: usize) -> &[f32] {
         let top = self.bufs.layers.len() - 1;
-        self.ws.row(self.bufs.layers[top].h, self.token_row(t, lane), self.layout.layers()[top].shape.hidden)
+        self.ws.row(self.bufs.layers[top].h, self.token_row(t, lane), self.layout.layers()[top].shape.outputs())
     }
     /// The gradient to the top layer's output at (`t`, `lane`), to be written before `backward` without a readout.
     ///
@@ -300,7 +301,7 @@ impl Network {
     pub fn output_grad_mut(&mut self, t: usize, lane: usize) -> &mut [f32] {
         let top = self.bufs.layers.len() - 1;
         let (id, row) = (self.bufs.d_y.expect("no backward was asked for"), self.token_row(t, lane));
-        self.ws.row_mut(id, row, self.layout.layers()[top].shape.hidden)
+        self.ws.row_mut(id, row, self.layout.layers()[top].shape.outputs())
     }
     /// Logits at (`t`, `lane`), where the chunk had no targets; their gradient where it had. Panics without a readout.
     pub fn logits(&self, t: usize, lane: usize) -> &[f32] {
@@ -318,17 +319,16 @@ impl Network {
     pub fn set_final_grad(&mut self, grads: &[LayerState]) {
         assert_eq!(grads.len(), self.bufs.layers.len(), "gradients for {} layers", grads.len());
         for (l, g) in grads.iter().enumerate() {
-            let hidden = self.layout.layers()[l].shape.hidden;
+            let (outputs, hidden) = (self.layout.layers()[l].shape.outputs(), self.layout.layers()[l].shape.hidden);
             let back = self.bufs.layers[l].back.expect("no backward was asked for");
-            assert_eq!(g.h.len(), self.lanes() * hidden, "layer {l}: the gradient to h has another shape");
-            let zeros = vec![0.0; if back.d_c.is_some() { g.h.len() } else { 0 }];
+            assert_eq!(g.h.len(), self.lanes() * outputs, "layer {l}: the gradient to h has another shape");
+            let zeros = vec![0.0; if back.d_c.is_some() { self.lanes() * hidden } else { 0 }];
             let c = g.c.as_ref().unwrap_or(&zeros);
-            assert!(back.d_c.is_none() || c.len() == g.h.len(), "layer {l}: the gradient to c has another shape");
+            assert!(back.d_c.is_none() || c.len() == zeros.len(), "layer {l}: the gradient to c has another shape");
             for lane in 0..self.lanes() {
-                let part = lane * hidden..(lane + 1) * hidden;
-                self.ws.row_mut(back.d_h, lane, hidden).copy_from_slice(&g.h[part.clone()]);
+                self.ws.row_mut(back.d_h, lane, outputs).copy_from_slice(&g.h[lane * outputs..(lane + 1) * outputs]);
                 if let Some(id) = back.d_c {
-                    put_units(&mut self.ws, id, lane, &c[part]);
+                    put_units(&mut self.ws, id, lane, &c[lane * hidden..(lane + 1) * hidden]);
                 }
             }
         }
@@ -339,10 +339,11 @@ impl Network {
         let layers = self.layout.layers().iter().zip(&self.bufs.layers);
         layers
             .map(|(l, b)| {
-                let (hidden, back) = (l.shape.hidden, b.back.expect("no backward was asked for"));
+                let (outputs, hidden, back) =
+                    (l.shape.outputs(), l.shape.hidden, b.back.expect("no backward was asked for"));
                 let lanes = || 0..self.lanes();
                 LayerState {
-                    h: lanes().flat_map(|lane| self.ws.row(back.d_h, lane, hidden).to_vec()).collect(),
+                    h: lanes().flat_map(|lane| self.ws.row(back.d_h, lane, outputs).to_vec()).collect(),
                     c: back.d_c.map(|id| lanes().flat_map(|lane| get_units(&self.ws, id, lane, hidden)).collect()),
                 }
             })

@@ -35,6 +35,8 @@ enum Place {
     WeightHh(usize),
     BiasIh(usize),
     BiasHh(usize),
+    WeightHr(usize),
+    Peepholes(usize),
     HeadWeight,
     HeadBias,
 }
@@ -93,6 +95,7 @@ struct TransposedTile {
 enum Matrix {
     Ih(usize),
     Hh(usize),
+    Inner(usize),
     Head,
 }
 
@@ -131,7 +134,10 @@ impl Params {
             if !layer.t_ih.is_empty() {
                 cut(Matrix::Ih(l), shape.d_x_panels(), columns);
             }
-            cut(Matrix::Hh(l), shape.d_h_panels(), columns);
+            cut(Matrix::Hh(l), shape.d_h_panels(), shape.h_panels().vectors() * LANES);
+            if shape.has_inner() {
+                cut(Matrix::Inner(l), shape.unit_panels(), shape.inner_panels().vectors() * LANES);
+            }
         }
         if let Some(head) = layout.head() {
             cut(Matrix::Head, head.d_h_panels(), head.panels().vectors() * LANES);
@@ -156,7 +162,7 @@ impl Params {
     pub fn specs(&self) -> &[TensorSpec] {
         &self.specs
     }
-    /// Parameters in PyTorch's count: both biases, no padding.
+    /// Parameters in PyTorch's count: both biases, where there are any, and no padding.
     pub fn count(&self) -> usize {
         self.specs.iter().map(TensorSpec::len).sum()
     }
@@ -185,7 +191,11 @@ impl Params {
                 }
                 Matrix::Hh(l) => {
                     let s = layer(l).shape;
-                    (layer(l).w_hh.clone(), s.panels(), s.k_h(), s.d_h_panels())
+                    (layer(l).w_hh.clone(), s.h_panels(), s.k_h(), s.d_h_panels())
+                }
+                Matrix::Inner(l) => {
+                    let s = layer(l).shape;
+                    (layer(l).inner.clone(), s.inner_panels(), s.k_inner(), s.unit_panels())
                 }
                 Matrix::Head => match layout.head() {
                     Some(h) => (h.w.clone(), h.panels(), h.k_h(), h.d_h_panels()),
@@ -254,15 +264,43 @@ impl Params {
                     }
                 }
             }
-            Place::WeightIh(l) | Place::WeightHh(l) => {
-                let h = spec.at == Place::WeightHh(l);
-                let (layer, s) = (layer(l), layer(l).shape);
-                let (base, k) = if h { (layer.w_hh.start, s.k_h()) } else { (layer.w_ih.start, s.k_x()) };
-                let columns = spec.shape[1];
+            Place::WeightIh(l) => {
+                let (base, s, columns) = (layer(l).w_ih.start, layer(l).shape, spec.shape[1]);
                 for row in 0..spec.shape[0] {
-                    let column = s.column(h, row / s.hidden, row % s.hidden);
+                    let column = s.column(false, row / s.hidden, row % s.hidden);
                     for i in 0..columns {
-                        f(row * columns + i, base + s.panels().at(k, i, column));
+                        f(row * columns + i, base + s.panels().at(s.k_x(), i, column));
+                    }
+                }
+            }
+            Place::WeightHh(l) => {
+                let (layer, s, columns) = (layer(l), layer(l).shape, spec.shape[1]);
+                for row in 0..spec.shape[0] {
+                    // A GRU that resets before its product has W_hn apart.
+                    let (inner, column) = s.h_column(row / s.hidden, row % s.hidden);
+                    let (base, panels, k) = if inner {
+                        (layer.inner.start, s.inner_panels(), s.k_inner())
+                    } else {
+                        (layer.w_hh.start, s.h_panels(), s.k_h())
+                    };
+                    for i in 0..columns {
+                        f(row * columns + i, base + panels.at(k, i, column));
+                    }
+                }
+            }
+            Place::WeightHr(l) => {
+                let (base, s) = (layer(l).inner.start, layer(l).shape);
+                for row in 0..spec.shape[0] {
+                    for i in 0..s.hidden {
+                        f(row * s.hidden + i, base + s.inner_panels().at(s.k_inner(), i, row));
+                    }
+                }
+            }
+            Place::Peepholes(l) => {
+                let (base, hidden) = (layer(l).peepholes.start, layer(l).shape.hidden);
+                for unit in 0..hidden {
+                    for row in 0..3 {
+                        f(row * hidden + unit, base + (unit / LANES * 3 + row) * LANES + unit % LANES);
                     }
                 }
             }
@@ -301,9 +339,18 @@ fn specs(layout: &Layout) -> Vec<TensorSpec> {
         let s = layer.shape;
         let rows = s.cell.gates() * s.hidden;
         add(format!("rnn.weight_ih_l{l}"), vec![rows, s.inputs()], Place::WeightIh(l));
-        add(format!("rnn.weight_hh_l{l}"), vec![rows, s.hidden], Place::WeightHh(l));
-        add(format!("rnn.bias_ih_l{l}"), vec![rows], Place::BiasIh(l));
-        add(format!("rnn.bias_hh_l{l}"), vec![rows], Place::BiasHh(l));
+        add(format!("rnn.weight_hh_l{l}"), vec![rows, s.outputs()], Place::WeightHh(l));
+        if s.variant.bias {
+            add(format!("rnn.bias_ih_l{l}"), vec![rows], Place::BiasIh(l));
+            add(format!("rnn.bias_hh_l{l}"), vec![rows], Place::BiasHh(l));
+        }
+        if let Some(p) = s.variant.projection {
+            add(format!("rnn.weight_hr_l{l}"), vec![p, s.hidden], Place::WeightHr(l));
+        }
+        // No other system's file has them under one name: rows i, f, o.
+        if s.variant.peepholes {
+            add(format!("rnn.weight_peephole_l{l}"), vec![3, s.hidden], Place::Peepholes(l));
+        }
     }
     if let Some(head) = layout.head() {
         add("head.weight".into(), vec![head.vocab, head.hidden], Place::HeadWeight);

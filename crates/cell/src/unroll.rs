@@ -19,7 +19,10 @@ pub(crate) fn forward(bufs: &Bufs, steps: usize, dropout: bool) -> Vec<Op> {
     for (layer, b) in bufs.layers.iter().enumerate() {
         let dropped = b.dropped.filter(|_| dropout);
         for t in 0..steps {
-            ops.push(Op::Gates(GatesOp { layer, t, x, h: b.h, c: b.c, gates: b.gates, dropped }));
+            let op = GatesOp { layer, t, x, h: b.h, c: b.c, gates: b.gates, dropped, inner: b.inner };
+            ops.push(Op::Gates(op));
+            // A step's second product, where its cell has one.
+            ops.extend(b.inner.map(|_| Op::Inner(op)));
         }
         x = Some(dropped.unwrap_or(b.h));
     }
@@ -42,7 +45,14 @@ pub(crate) fn backward(bufs: &Bufs, steps: usize) -> Vec<Op> {
         let d_x = if layer > 0 { Some(d_y) } else { bufs.d_x };
         for t in (0..steps).rev() {
             let (d_h, d_c) = (back.d_h, back.d_c);
-            ops.push(Op::GateGrad(GateGradOp { layer, t, d_y, d_h, d_c, h: b.h, c: b.c, gates: b.gates }));
+            let projection = back.projection;
+            let op = GateGradOp { layer, t, d_y, d_h, d_c, h: b.h, c: b.c, gates: b.gates, projection };
+            // Back through the second product: a projection's is the step's last, a GRU's stands before its n.
+            match (b.inner, projection) {
+                (Some(_), Some(_)) => ops.extend([Op::OutputGrad(op), Op::InnerGrad(op), Op::GateGrad(op)]),
+                (Some(_), None) => ops.extend([Op::GateGrad(op), Op::InnerGrad(op)]),
+                (None, _) => ops.push(Op::GateGrad(op)),
+            }
             ops.push(Op::InputGrad(InputGradOp { layer, t, gates: b.gates, d_h, d_x }));
         }
     }

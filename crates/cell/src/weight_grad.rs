@@ -30,9 +30,22 @@ enum Tile {
     /// Rows of dW_ih below an embedding, or of dE.
     Embedding(EmbeddingTile),
     /// b_ih and b_hh of one panel.
-    Biases { d: WeightTile, gru: bool },
+    Biases { d: WeightTile, n: NewState },
+    /// p_i, p_f and p_o of one panel.
+    Peepholes { gates: BufId, c: BufId, panel: usize },
     /// The readout's bias.
     HeadBias { d: WeightTile },
+}
+
+/// What the biases of n receive, beside those of the other gates.
+#[derive(Debug, Clone, Copy)]
+enum NewState {
+    /// There is no n: both biases alike.
+    None,
+    /// b_in takes d_n, b_hn takes r * d_n, which is slot 3.
+    ResetAfter,
+    /// Both take d_n, which is first among the x gates and last among the h gates.
+    ResetBefore,
 }
 
 /// The tiles of a network's gradient and the gradients of its shards.
@@ -82,23 +95,37 @@ impl WeightGrads {
                         .for_each(|p| list.push(Tile::Symbols { d: d(p, 0) }, s.k_x() * d(p, 0).vectors * LANES)),
                 }
             }
-            list.rows(s.panels(), |p| d(p, usize::from(gru)), b.h, s.k_h(), true);
-            for p in 0..s.panels().count() {
-                list.push(Tile::Biases { d: d(p, 0), gru }, 2 * d(p, 0).vectors * LANES);
+            let d_h = |p: usize| WeightTile { vectors: s.h_panels().width(p), ..d(p, usize::from(gru)) };
+            list.rows(s.h_panels(), d_h, b.h, s.k_h(), true);
+            match (b.inner, b.back.and_then(|back| back.projection)) {
+                (Some(m), Some((d_p, _))) => list.row_major(s.inner_panels(), d_p, m, s.k_inner()),
+                // W_hn from d_n, slot 0.
+                (Some(r_h), None) => {
+                    list.rows(s.inner_panels(), |p| WeightTile { vectors: 1, ..d(p, 0) }, r_h, s.k_inner(), false);
+                }
+                (None, _) => {}
+            }
+            if let Some(c) = b.c.filter(|_| s.variant.peepholes) {
+                for panel in 0..s.unit_vectors().count() {
+                    list.push(Tile::Peepholes { gates: b.gates, c, panel }, 3 * LANES);
+                }
+            }
+            for p in (0..s.panels().count()).filter(|_| s.variant.bias) {
+                let n = match (s.cell, s.variant.reset_before) {
+                    (Cell::Gru, false) => NewState::ResetAfter,
+                    (Cell::Gru, true) => NewState::ResetBefore,
+                    _ => NewState::None,
+                };
+                list.push(Tile::Biases { d: d(p, 0), n }, 2 * d(p, 0).vectors * LANES);
             }
             x = Some(b.dropped.unwrap_or(b.h));
         }
         if let (Some(head), Some(logits), Some(h)) = (layout.head(), bufs.logits, x) {
             let panels = head.panels();
-            let d = |p: usize| {
-                let (first_vector, vectors) = (panels.first(p), panels.width(p));
-                WeightTile { d: logits, panel: 0, panels: 1, first_vector, vectors }
-            };
+            list.row_major(panels, logits, h, head.k_h());
             for p in 0..panels.count() {
-                list.row_pieces(d(p), h, head.k_h(), false, list.pieces / panels.count());
-            }
-            for p in 0..panels.count() {
-                list.push(Tile::HeadBias { d: d(p) }, d(p).vectors * LANES);
+                let d = row_major(panels, logits, p);
+                list.push(Tile::HeadBias { d }, d.vectors * LANES);
             }
         }
         assert_eq!(list.borders.last(), Some(&layout.params()), "the tiles do not cover the parameters");
@@ -158,7 +185,8 @@ impl WeightGrads {
                     }
                 }
                 Tile::HeadBias { d } => kernels.bias_grad(ws, &d, part, out),
-                Tile::Biases { d, gru } => biases(kernels, network, d, gru, part, out),
+                Tile::Biases { d, n } => biases(kernels, network, d, n, part, out),
+                Tile::Peepholes { gates, c, panel } => kernels.peephole_grad(ws, (gates, c), panel, part, out),
             });
             if let Some(embedding) = &mut self.embedding {
                 embedding.add_to_readout(crew, kernels, &weights, &mut self.shards[group * self.per_group + s]);
@@ -182,19 +210,29 @@ impl WeightGrads {
     }
 }
 
-/// Both biases of a panel have the same gradient, but for a GRU's n: b_in takes d_n, b_hn takes r * d_n (slot 3).
-fn biases(kernels: &Kernels, network: &Network, d: WeightTile, gru: bool, part: &Part, out: &mut [f32]) {
+/// Both biases of a panel have the same gradient, but for a GRU's n.
+fn biases(kernels: &Kernels, network: &Network, d: WeightTile, n: NewState, part: &Part, out: &mut [f32]) {
     let ws = network.workspace();
     let (ih, hh) = out.split_at_mut(d.vectors * LANES);
     kernels.bias_grad(ws, &d, part, ih);
-    if gru {
+    match n {
+        NewState::None => hh.copy_from_slice(ih),
         // x order is (n, r, z), h order (r, z, n).
-        hh[..2 * LANES].copy_from_slice(&ih[LANES..]);
-        let n_h = WeightTile { first_vector: 3, vectors: 1, ..d };
-        kernels.bias_grad(ws, &n_h, part, &mut hh[2 * LANES..]);
-    } else {
-        hh.copy_from_slice(ih);
+        NewState::ResetAfter => {
+            hh[..2 * LANES].copy_from_slice(&ih[LANES..]);
+            let n_h = WeightTile { first_vector: 3, vectors: 1, ..d };
+            kernels.bias_grad(ws, &n_h, part, &mut hh[2 * LANES..]);
+        }
+        NewState::ResetBefore => {
+            hh[..2 * LANES].copy_from_slice(&ih[LANES..]);
+            hh[2 * LANES..].copy_from_slice(&ih[..LANES]);
+        }
     }
+}
+
+/// The columns of panel `p` of plain rows of d.
+fn row_major(panels: Panels, d: BufId, p: usize) -> WeightTile {
+    WeightTile { d, panel: 0, panels: 1, first_vector: panels.first(p), vectors: panels.width(p) }
 }
 
 struct List {
@@ -219,6 +257,12 @@ impl List {
             let alike = (p..panels.count()).take_while(|&q| panels.width(q) == panels.width(p)).take(most).count();
             self.row_pieces(WeightTile { panels: alike, ..d(p) }, a, k, previous, self.pieces / panels.count());
             p += alike;
+        }
+    }
+    /// A matrix of k rows whose d lies in plain rows.
+    fn row_major(&mut self, panels: Panels, d: BufId, a: BufId, k: usize) {
+        for p in 0..panels.count() {
+            self.row_pieces(row_major(panels, d, p), a, k, false, self.pieces / panels.count());
         }
     }
     fn row_pieces(&mut self, d: WeightTile, a: BufId, k: usize, previous: bool, pieces: usize) {

@@ -5,12 +5,14 @@
 //!             c      [unit panel][rows][16]   kept        LSTM
 //!             gates  [panel][tokens][slots*16] kept       activated gates, then their gradients
 //!             dropped [rows, H]               kept        where dropout stands above the layer
+//!             inner  [rows, H]                kept        r * h_{t-1} or o * tanh(c), where a second product reads it
 //!             d_h    [lanes, H], d_c [unit panel][lanes][16]   rolling, backward
+//!             d_p    [tokens, P] kept, d_m [lanes, H] rolling     backward of a projection, whose h has P columns
 //! shared      d_y    [rows, H]                rolling     gradient to the output of the layer at work
 //!             logits [tokens, V], nats [tokens]           readout; logits become their gradient
 //! ```
 
-use gatemill_kernels::{BufId, Cell, Columns, Layout, OutOfMemory, Panels, Space, Tokens, Workspace};
+use gatemill_kernels::{BufId, Cell, Columns, Layout, OutOfMemory, Space, Tokens, Workspace};
 
 /// The buffers of one layer.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +21,7 @@ pub(crate) struct LayerBufs {
     pub(crate) c: Option<BufId>,
     pub(crate) gates: BufId,
     pub(crate) dropped: Option<BufId>,
+    pub(crate) inner: Option<BufId>,
     pub(crate) back: Option<BackBufs>,
 }
 
@@ -27,6 +30,8 @@ pub(crate) struct LayerBufs {
 pub(crate) struct BackBufs {
     pub(crate) d_h: BufId,
     pub(crate) d_c: Option<BufId>,
+    /// d_p and d_m.
+    pub(crate) projection: Option<(BufId, BufId)>,
 }
 
 /// All buffers of a network.
@@ -67,17 +72,22 @@ pub(crate) fn allocate(layout: &Layout, tokens: Tokens, needs: Needs) -> Result<
     for (l, layer) in layout.layers().iter().enumerate() {
         let shape = &layer.shape;
         let lstm = shape.cell == Cell::Lstm;
-        let units = Columns::Panels(Panels::fixed(shape.hidden_vectors(), 1));
-        let rows = Columns::RowMajor(shape.hidden);
+        let units = Columns::Panels(shape.unit_vectors());
+        let (rows, inner) = (Columns::RowMajor(shape.outputs()), Columns::RowMajor(shape.hidden));
         let dropped = if l < top { needs.dropout } else { needs.output_dropout };
         bufs.layers.push(LayerBufs {
             h: ws.add(Space::Rows, rows)?,
             c: if lstm { Some(ws.add(Space::Rows, units)?) } else { None },
             gates: ws.add(Space::Tokens, Columns::Panels(shape.slots()))?,
             dropped: if dropped { Some(ws.add(Space::Rows, rows)?) } else { None },
+            inner: if shape.has_inner() { Some(ws.add(Space::Rows, inner)?) } else { None },
             back: if needs.backward {
                 let d_c = if lstm { Some(ws.add(Space::Lanes, units)?) } else { None };
-                Some(BackBufs { d_h: ws.add(Space::Lanes, rows)?, d_c })
+                let projection = match shape.variant.projection {
+                    Some(_) => Some((ws.add(Space::Tokens, rows)?, ws.add(Space::Lanes, inner)?)),
+                    None => None,
+                };
+                Some(BackBufs { d_h: ws.add(Space::Lanes, rows)?, d_c, projection })
             } else {
                 None
             },

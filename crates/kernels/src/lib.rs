@@ -21,6 +21,7 @@ mod vector; // sixteen lanes on every tier
 
 mod buffer; // owned, aligned memory
 mod pack; // where every weight lies
+mod variant; // what a cell may be beside the plain one
 mod view; // where every token lies, and who may touch it
 
 mod math; // tanh, sigmoid, exp
@@ -48,4 +49,5 @@ pub use pack::{
 pub use random::{Purpose, philox, uniform};
 pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, Pass, ReadoutOp, WeightTile};
 pub use table::{Kernels, TileRows};
+pub use variant::{Activation, Activations, Variant, VariantError};
 pub use view::{BufId, Columns, Part, Share, Space, Tokens, TokensMut, Workspace};

@@ -6,13 +6,14 @@
 //! an embedding up to 64 of its columns, k being the symbols.
 //! Masters, gradients and moments share this layout, so the update is one flat loop. Padding is zero and stays zero.
 
+use crate::variant::Variant;
 use std::ops::Range;
 
 /// Floats in a vector; units in a panel of LSTM and GRU.
 pub const LANES: usize = 16;
 
 /// Largest I, H, V and E: no size of a layout overflows below it.
-const MAX_DIMENSION: usize = 1 << 28;
+pub(crate) const MAX_DIMENSION: usize = 1 << 28;
 
 /// `x` rounded up to a multiple of `to`.
 pub(crate) fn round_up(x: usize, to: usize) -> usize {
@@ -131,12 +132,12 @@ pub enum Input {
         /// E.
         width: usize,
     },
-    /// Ids of V symbols whose embedding is the readout's matrix `[V, H]`: E = H.
+    /// Ids of V symbols whose embedding is the readout's matrix `[V, H]`: E = H, or P of a projection.
     Tied(usize),
 }
 
 /// One recurrent layer's form.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LayerShape {
     /// The cell.
     pub cell: Cell,
@@ -144,16 +145,26 @@ pub struct LayerShape {
     pub input: Input,
     /// H.
     pub hidden: usize,
+    /// How the cell differs from the plain one.
+    pub variant: Variant,
 }
 
 impl LayerShape {
+    /// A layer of the plain cell.
+    pub fn new(cell: Cell, input: Input, hidden: usize) -> Self {
+        Self { cell, input, hidden, variant: Variant::default() }
+    }
+    /// Columns of h, which the next layer, the readout and the next step read: P of a projection, else H.
+    pub fn outputs(&self) -> usize {
+        self.variant.projection.unwrap_or(self.hidden)
+    }
     /// Columns of W_ih: I, V or E.
     pub fn inputs(&self) -> usize {
         match self.input {
             Input::Dense(inputs) => inputs,
             Input::Symbols(vocab) => vocab,
             Input::Embedded { width, .. } => width,
-            Input::Tied(_) => self.hidden,
+            Input::Tied(_) => self.outputs(),
         }
     }
     /// V, where it reads symbols.
@@ -180,10 +191,36 @@ impl LayerShape {
             Cell::Gru => Panels::fixed(3 * hv, 3),
         }
     }
-    /// Panels of the gate buffer and the start rows: a GRU keeps four values a unit (n, r, z, W_hn h + b_hn).
+    /// Panels of the packed W_hh: all gates, but for a GRU that resets before its product, which has r and z here and
+    /// W_hn apart.
+    pub fn h_panels(&self) -> Panels {
+        if self.variant.reset_before { Panels::fixed(2 * self.hidden_vectors(), 2) } else { self.panels() }
+    }
+    /// Panels of 16 units.
+    pub fn unit_vectors(&self) -> Panels {
+        Panels::fixed(self.hidden_vectors(), 1)
+    }
+    /// Panels of 64 units.
+    pub fn unit_panels(&self) -> Panels {
+        Panels::even(self.hidden_vectors())
+    }
+    /// There is a second product in each step: with W_hn of a GRU that resets before, or with W_hr of a projection.
+    pub fn has_inner(&self) -> bool {
+        self.variant.reset_before || self.variant.projection.is_some()
+    }
+    /// Panels of the second product's matrix: W_hn has 16 units a panel, W_hr as many columns of h as d_h.
+    pub fn inner_panels(&self) -> Panels {
+        if self.variant.reset_before { self.unit_vectors() } else { self.d_h_panels() }
+    }
+    /// Rows of the second product's matrix.
+    pub fn k_inner(&self) -> usize {
+        round_up(self.hidden, 4)
+    }
+    /// Panels of the gate buffer and the start rows: a GRU keeps four values a unit (n, r, z, W_hn h + b_hn), one that
+    /// resets before three.
     pub fn slots(&self) -> Panels {
         match self.cell {
-            Cell::Gru => Panels::fixed(4 * self.hidden_vectors(), 4),
+            Cell::Gru if !self.variant.reset_before => Panels::fixed(4 * self.hidden_vectors(), 4),
             _ => self.panels(),
         }
     }
@@ -196,7 +233,7 @@ impl LayerShape {
     }
     /// Rows of the packed W_hh.
     pub fn k_h(&self) -> usize {
-        round_up(self.hidden, 4)
+        round_up(self.outputs(), 4)
     }
     /// Start rows: one per symbol and one for a symbol never seen, or one in all.
     pub fn start_rows(&self) -> usize {
@@ -206,15 +243,23 @@ impl LayerShape {
     pub fn d_x_panels(&self) -> Panels {
         Panels::even(self.inputs().div_ceil(LANES))
     }
-    /// Panels of dh_{t-1}, 64 units each.
+    /// Panels of dh_{t-1}, 64 of its columns each.
     pub fn d_h_panels(&self) -> Panels {
-        Panels::even(self.hidden_vectors())
+        Panels::even(self.outputs().div_ceil(LANES))
     }
     /// The column, among the packed columns, of (PyTorch gate `gate`, unit `unit`) in an x row (`h` false) or h row.
     pub fn column(&self, h: bool, gate: usize, unit: usize) -> usize {
         let order = if h { self.cell.h_order() } else { self.cell.x_order() };
         let slot = order.iter().position(|&g| g == gate).expect("gate < G");
         (unit / LANES * order.len() + slot) * LANES + unit % LANES
+    }
+    /// The column of (PyTorch gate `gate`, unit `unit`) among those of W_hh, or (true) of the second product's matrix.
+    pub fn h_column(&self, gate: usize, unit: usize) -> (bool, usize) {
+        match gate {
+            _ if !self.variant.reset_before => (false, self.column(true, gate, unit)),
+            2 => (true, unit),
+            _ => (false, (unit / LANES * 2 + gate) * LANES + unit % LANES),
+        }
     }
 }
 
@@ -227,7 +272,11 @@ pub struct LayerLayout {
     pub w_ih: Range<usize>,
     /// W_hh `[panel][k_h][n*16]` among the parameters.
     pub w_hh: Range<usize>,
-    /// Both biases `[panel][b_ih, b_hh][n*16]` among the parameters.
+    /// The matrix of the step's second product, where there is one, `[panel][k_inner][n*16]` among the parameters.
+    pub inner: Range<usize>,
+    /// p_i, p_f, p_o of an LSTM that has them, `[unit panel][3][16]` among the parameters.
+    pub peepholes: Range<usize>,
+    /// Both biases, where there are any, `[panel][b_ih, b_hh][n*16]` among the parameters.
     pub bias: Range<usize>,
     /// Start rows `[panel][start_rows][slots*16]` among the derived start rows.
     pub start: Range<usize>,
@@ -235,6 +284,8 @@ pub struct LayerLayout {
     pub t_ih: Range<usize>,
     /// Transposed W_hh `[d_h panel][k over panels][n*16]` among the transposed.
     pub t_hh: Range<usize>,
+    /// The second product's, transposed: `[panel of 64 units][k over panels][n*16]` among the transposed.
+    pub t_inner: Range<usize>,
 }
 
 /// Where the readout's tensors lie in the flat buffers.
@@ -242,7 +293,7 @@ pub struct LayerLayout {
 pub struct HeadLayout {
     /// V.
     pub vocab: usize,
-    /// H of the layer below.
+    /// Columns of h of the layer below.
     pub hidden: usize,
     /// W `[panel][k_h][n*16]` among the parameters.
     pub w: Range<usize>,
@@ -355,24 +406,27 @@ impl Layout {
             width => Input::Embedded { vocab, width },
         };
         assert!(!tied || embed == hidden, "a tied embedding has the {hidden} columns of the readout, not {embed}");
-        let shape = |l: usize| LayerShape { cell, input: if l == 0 { input } else { Input::Dense(hidden) }, hidden };
+        let shape = |l: usize| LayerShape::new(cell, if l == 0 { input } else { Input::Dense(hidden) }, hidden);
         let shapes: Vec<LayerShape> = (0..layers).map(shape).collect();
         Self::new(&shapes, Some(vocab))
     }
 
     /// The spaces of these layers, bottom first, and of a readout over `vocab` symbols.
     ///
-    /// A layer's inputs must be the hidden units of the one below, only the first may read symbols, a tied one needs a
+    /// A layer's inputs must be the outputs of the one below, only the first may read symbols, a tied one needs a
     /// readout of its form, and I, H, V and E lie in 1..=2^28; panics otherwise (a broken contract of the caller).
     pub fn new(shapes: &[LayerShape], vocab: Option<usize>) -> Self {
         let mut all = Layout::default();
         for (l, shape) in shapes.iter().enumerate() {
             let (inputs, vocab) = (shape.inputs(), shape.symbols().unwrap_or(1));
             assert!(shape.hidden > 0 && inputs > 0 && vocab > 0, "layer {l}: {shape:?} has an empty dimension");
+            if let Err(amiss) = shape.variant.validate(shape.cell) {
+                panic!("layer {l}: {amiss}");
+            }
             let largest = shape.hidden.max(inputs).max(vocab);
             assert!(largest <= MAX_DIMENSION, "layer {l}: {shape:?} has a dimension over {MAX_DIMENSION}");
             assert!(
-                l == 0 || shape.input == Input::Dense(shapes[l - 1].hidden),
+                l == 0 || shape.input == Input::Dense(shapes[l - 1].outputs()),
                 "layer {l}: {shape:?} does not fit on the one below"
             );
         }
@@ -386,14 +440,21 @@ impl Layout {
             let all_k = p.vectors() * LANES;
             let one_hot = matches!(shape.input, Input::Symbols(_));
             let w_ih = take(&mut all.params, p.floats(shape.k_x()));
-            let w_hh = take(&mut all.params, p.floats(shape.k_h()));
-            let bias = take(&mut all.params, 2 * all_k);
+            let w_hh = take(&mut all.params, shape.h_panels().floats(shape.k_h()));
+            let second = |floats: usize| if shape.has_inner() { floats } else { 0 };
+            let inner = take(&mut all.params, second(shape.inner_panels().floats(shape.k_inner())));
+            let peepholes = if shape.variant.peepholes { 3 * shape.unit_vectors().floats(1) } else { 0 };
+            let peepholes = take(&mut all.params, peepholes);
+            let bias = take(&mut all.params, if shape.variant.bias { 2 * all_k } else { 0 });
             let start = take(&mut all.start, shape.slots().floats(shape.start_rows()));
             let t_ih = take(&mut all.transposed, if one_hot { 0 } else { shape.d_x_panels().floats(all_k) });
-            let t_hh = take(&mut all.transposed, shape.d_h_panels().floats(all_k));
-            all.layers.push(LayerLayout { shape, w_ih, w_hh, bias, start, t_ih, t_hh });
+            let t_hh = take(&mut all.transposed, shape.d_h_panels().floats(shape.h_panels().vectors() * LANES));
+            let inner_k = shape.inner_panels().vectors() * LANES;
+            let t_inner = take(&mut all.transposed, second(shape.unit_panels().floats(inner_k)));
+            let layer = LayerLayout { shape, w_ih, w_hh, inner, peepholes, bias, start, t_ih, t_hh, t_inner };
+            all.layers.push(layer);
         }
-        let hidden = shapes.last().map_or(0, |s| s.hidden);
+        let hidden = shapes.last().map_or(0, LayerShape::outputs);
         if let Some(vocab) = vocab {
             assert!(
                 (1..=MAX_DIMENSION).contains(&vocab) && hidden > 0,
@@ -406,7 +467,7 @@ impl Layout {
             all.head = Some(head);
         }
         if let Some(first @ LayerShape { input: Input::Tied(symbols), .. }) = shapes.first() {
-            let fits = vocab == Some(*symbols) && first.hidden == hidden;
+            let fits = vocab == Some(*symbols) && first.outputs() == hidden;
             assert!(fits, "layer 0: {first:?} is tied to a readout of {vocab:?} symbols over {hidden} units");
             let rows = round_up(*symbols, LANES);
             all.embedding = Some(EmbeddingLayout { vocab: *symbols, width: hidden, rows, own: None });
@@ -482,7 +543,7 @@ mod tests {
     #[test]
     fn every_element_has_its_own_place() {
         for cell in [Cell::Rnn, Cell::Lstm, Cell::Gru] {
-            let s = LayerShape { cell, input: Input::Dense(7), hidden: 37 };
+            let s = LayerShape::new(cell, Input::Dense(7), 37);
             for h in [false, true] {
                 let k = if h { s.k_h() } else { s.k_x() };
                 let mut seen = std::collections::HashSet::new();

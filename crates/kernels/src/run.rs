@@ -15,6 +15,7 @@ use crate::table::Kernels;
 use crate::view::{At, BufId, Columns, Part, Share, Space, Tokens, Workspace};
 
 mod embedding; // the gradients of an embedding and of W_ih above it
+mod variant; // second products of a step, peepholes
 
 /// What all operations of a pass read.
 #[derive(Clone, Copy)]
@@ -42,14 +43,16 @@ pub struct GatesOp {
     pub t: usize,
     /// Dense input `[rows, I]`, where the layer does not read symbols.
     pub x: Option<BufId>,
-    /// h `[rows, H]`.
+    /// h `[rows, H]`, or P columns of a projection.
     pub h: BufId,
     /// c `[unit panel][rows][16]`, LSTM only.
     pub c: Option<BufId>,
     /// Kept gates `[panel][tokens][slots*16]`.
     pub gates: BufId,
-    /// The dropped copy of h `[rows, H]`, where the pass drops.
+    /// The dropped copy of h, where the pass drops.
     pub dropped: Option<BufId>,
+    /// What the step's second product reads `[rows, H]`, where there is one: r * h_{t-1}, or o * tanh(c).
+    pub inner: Option<BufId>,
 }
 
 /// Logits of one step, and their loss and gradient where the pass has targets.
@@ -95,6 +98,8 @@ pub struct GateGradOp {
     pub c: Option<BufId>,
     /// Gates, which become their gradients.
     pub gates: BufId,
+    /// Of a projection: the gradient to h `[tokens, P]`, and that to o * tanh(c) `[lanes, H]`.
+    pub projection: Option<(BufId, BufId)>,
 }
 
 /// Gradients to h_{t-1} and to the input of one layer at one step.
@@ -117,10 +122,16 @@ pub struct InputGradOp {
 pub enum Op {
     /// Forward of a layer.
     Gates(GatesOp),
+    /// Its second product, where there is one, behind it.
+    Inner(GatesOp),
     /// Logits, loss.
     Readout(ReadoutOp),
     /// Gradient of the readout to h.
     HeadGrad(HeadGradOp),
+    /// A projection's gradient to h, before all else of its step.
+    OutputGrad(GateGradOp),
+    /// Back through the second product: before a projected LSTM's gate gradients, behind a GRU's.
+    InnerGrad(GateGradOp),
     /// Gate gradients.
     GateGrad(GateGradOp),
     /// Gradients to h_{t-1} and x.
@@ -131,10 +142,10 @@ impl Op {
     /// The step that it works on.
     pub fn t(&self) -> usize {
         match self {
-            Op::Gates(o) => o.t,
+            Op::Gates(o) | Op::Inner(o) => o.t,
             Op::Readout(o) => o.t,
             Op::HeadGrad(o) => o.t,
-            Op::GateGrad(o) => o.t,
+            Op::OutputGrad(o) | Op::InnerGrad(o) | Op::GateGrad(o) => o.t,
             Op::InputGrad(o) => o.t,
         }
     }
@@ -164,6 +175,10 @@ impl Check<'_> {
     fn cell(&self, id: Option<BufId>, name: &str, space: Space, l: &LayerLayout) -> Option<At> {
         assert_eq!(id.is_some(), l.shape.cell == Cell::Lstm, "{}: `{name}` is for LSTM alone", self.op);
         id.map(|id| self.at(id, name, space, Columns::Panels(unit_panels(l))))
+    }
+    fn inner(&self, id: Option<BufId>, l: &LayerLayout) -> Option<At> {
+        assert_eq!(id.is_some(), l.shape.has_inner(), "{}: `inner` is for a second product alone", self.op);
+        id.map(|id| self.hidden(id, "inner", Space::Rows, l.shape.hidden))
     }
     fn gates(&self, id: BufId, l: &LayerLayout) -> At {
         self.at(id, "gates", Space::Tokens, Columns::Panels(l.shape.slots()))
@@ -199,6 +214,75 @@ fn head<'a>(weights: &Weights<'a>) -> &'a HeadLayout {
     weights.layout.head().expect("the model has no readout")
 }
 
+/// The forward operation of a layer with its addresses, each checked.
+fn forward<'a>(
+    op: &'static str,
+    o: &GatesOp,
+    pass: &'a Pass<'_>,
+    share: &'a Share<'_>,
+    panels: impl Fn(&LayerLayout) -> usize,
+) -> Forward<'a> {
+    let check = Check { ws: share.workspace(), op };
+    let l = layer(&pass.weights, o.layer);
+    check.distinct(&[o.x, Some(o.h), o.c, Some(o.gates), o.dropped, o.inner]);
+    let symbols = l.shape.symbols().is_some();
+    assert_eq!(o.x.is_none(), symbols, "{op}: layer {} reads symbols or a dense x, not both", o.layer);
+    if symbols {
+        check.per_token(pass.ids, "symbols");
+    }
+    let top = o.layer + 1 == pass.weights.layout.layers().len();
+    let dropout = if top { pass.output_dropout } else { pass.dropout };
+    assert!(o.dropped.is_none() || dropout.is_some(), "{op}: a dropped copy without dropout");
+    Forward {
+        layer: o.layer,
+        layout: l,
+        weights: pass.weights,
+        ids: symbols.then_some(pass.ids),
+        x: o.x.map(|x| check.hidden(x, "x", Space::Rows, l.shape.inputs())),
+        h: check.hidden(o.h, "h", Space::Rows, l.shape.outputs()),
+        c: check.cell(o.c, "c", Space::Rows, l),
+        gates: check.gates(o.gates, l),
+        dropped: o.dropped.map(|d| check.hidden(d, "dropped", Space::Rows, l.shape.outputs())).zip(dropout),
+        inner: check.inner(o.inner, l),
+        tokens: share.tokens(),
+        t: o.t,
+        lanes: share.lanes(),
+        panels: share.part(panels(l)),
+    }
+}
+
+/// The gate gradients of a layer with their addresses, each checked.
+fn backward<'a>(
+    op: &'static str,
+    o: &GateGradOp,
+    pass: &'a Pass<'_>,
+    share: &'a Share<'_>,
+    panels: impl Fn(&LayerLayout) -> usize,
+) -> Backward<'a> {
+    let check = Check { ws: share.workspace(), op };
+    let l = layer(&pass.weights, o.layer);
+    let (d_p, d_m) = o.projection.unzip();
+    check.distinct(&[Some(o.d_y), Some(o.d_h), o.d_c, Some(o.h), o.c, Some(o.gates), d_p, d_m]);
+    let projected = l.shape.variant.projection.is_some();
+    assert_eq!(o.projection.is_some(), projected, "{op}: `projection` is for a projected LSTM alone");
+    Backward {
+        shape: l.shape,
+        d_y: check.hidden(o.d_y, "d_y", Space::Rows, l.shape.outputs()),
+        d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.outputs()),
+        d_c: check.cell(o.d_c, "d_c", Space::Lanes, l),
+        h: check.hidden(o.h, "h", Space::Rows, l.shape.outputs()),
+        c: check.cell(o.c, "c", Space::Rows, l),
+        gates: check.gates(o.gates, l),
+        d_p: d_p.map(|d_p| check.hidden(d_p, "d_p", Space::Tokens, l.shape.outputs())),
+        d_m: d_m.map(|d_m| check.hidden(d_m, "d_m", Space::Lanes, l.shape.hidden)),
+        peepholes: &pass.weights.params[l.peepholes.clone()],
+        tokens: share.tokens(),
+        t: o.t,
+        lanes: share.lanes(),
+        panels: share.part(panels(l)),
+    }
+}
+
 impl Kernels {
     /// Carries one operation out on a claim. Panics where a buffer has another form than the model asks.
     pub fn run(&self, op: &Op, pass: &Pass<'_>, share: &mut Share<'_>) {
@@ -206,44 +290,22 @@ impl Kernels {
         assert!(op.t() < tokens.steps(), "step {} of {}", op.t(), tokens.steps());
         match op {
             Op::Gates(o) => self.gates(o, pass, share),
+            Op::Inner(o) => self.inner(o, pass, share),
             Op::Readout(o) => self.readout(o, pass, share),
             Op::HeadGrad(o) => self.head_grad(o, pass, share),
+            Op::OutputGrad(o) => self.output_grad(o, pass, share),
+            Op::InnerGrad(o) => self.inner_grad(o, pass, share),
             Op::GateGrad(o) => self.gate_grad(o, pass, share),
             Op::InputGrad(o) => self.input_grad(o, pass, share),
         }
     }
 
     fn gates(&self, o: &GatesOp, pass: &Pass<'_>, share: &mut Share<'_>) {
-        let check = Check { ws: share.workspace(), op: "gates" };
-        let l = layer(&pass.weights, o.layer);
-        check.distinct(&[o.x, Some(o.h), o.c, Some(o.gates), o.dropped]);
-        let symbols = l.shape.symbols().is_some();
-        assert_eq!(o.x.is_none(), symbols, "gates: layer {} reads symbols or a dense x, not both", o.layer);
-        if symbols {
-            check.per_token(pass.ids, "symbols");
-        }
-        let top = o.layer + 1 == pass.weights.layout.layers().len();
-        let dropout = if top { pass.output_dropout } else { pass.dropout };
-        assert!(o.dropped.is_none() || dropout.is_some(), "gates: a dropped copy without dropout");
-        let f = Forward {
-            layer: o.layer,
-            layout: l,
-            weights: pass.weights,
-            ids: symbols.then_some(pass.ids),
-            x: o.x.map(|x| check.hidden(x, "x", Space::Rows, l.shape.inputs())),
-            h: check.hidden(o.h, "h", Space::Rows, l.shape.hidden),
-            c: check.cell(o.c, "c", Space::Rows, l),
-            gates: check.gates(o.gates, l),
-            dropped: o.dropped.map(|d| check.hidden(d, "dropped", Space::Rows, l.shape.hidden)).zip(dropout),
-            tokens: share.tokens(),
-            t: o.t,
-            lanes: share.lanes(),
-            panels: share.part(l.shape.panels().count()),
-        };
+        let f = forward("gates", o, pass, share, |l| l.shape.panels().count());
+        let entry = if f.layout.shape.variant.is_plain() { self.table().forward } else { self.table().variant.forward };
         // SAFETY: buffers have the forms asserted, so rows (from Tokens) and panels are in range; the claim is exclusive.
-        unsafe { (self.table().forward)(&f) }
+        unsafe { entry(&f) }
     }
-
     fn readout(&self, o: &ReadoutOp, pass: &Pass<'_>, share: &mut Share<'_>) {
         let check = Check { ws: share.workspace(), op: "readout" };
         let head = head(&pass.weights);
@@ -290,24 +352,10 @@ impl Kernels {
     }
 
     fn gate_grad(&self, o: &GateGradOp, pass: &Pass<'_>, share: &mut Share<'_>) {
-        let check = Check { ws: share.workspace(), op: "gate gradient" };
-        let l = layer(&pass.weights, o.layer);
-        check.distinct(&[Some(o.d_y), Some(o.d_h), o.d_c, Some(o.h), o.c, Some(o.gates)]);
-        let b = Backward {
-            shape: l.shape,
-            d_y: check.hidden(o.d_y, "d_y", Space::Rows, l.shape.hidden),
-            d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.hidden),
-            d_c: check.cell(o.d_c, "d_c", Space::Lanes, l),
-            h: check.hidden(o.h, "h", Space::Rows, l.shape.hidden),
-            c: check.cell(o.c, "c", Space::Rows, l),
-            gates: check.gates(o.gates, l),
-            tokens: share.tokens(),
-            t: o.t,
-            lanes: share.lanes(),
-            panels: share.part(l.shape.slots().count()),
-        };
+        let b = backward("gate gradient", o, pass, share, |l| l.shape.slots().count());
+        let entry = if b.shape.variant.is_plain() { self.table().backward } else { self.table().variant.backward };
         // SAFETY: as in `gates`.
-        unsafe { (self.table().backward)(&b) }
+        unsafe { entry(&b) }
     }
 
     fn input_grad(&self, o: &InputGradOp, pass: &Pass<'_>, share: &mut Share<'_>) {
@@ -320,7 +368,7 @@ impl Kernels {
             layout: l,
             weights: pass.weights,
             gates: check.gates(o.gates, l),
-            d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.hidden),
+            d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.outputs()),
             d_x: o.d_x.map(|x| (check.hidden(x, "d_x", Space::Rows, l.shape.inputs()), below.zip(pass.dropout))),
             tokens: share.tokens(),
             t: o.t,

@@ -11,9 +11,10 @@ use crate::op::gates::Forward;
 use crate::op::input_grad::InputGrad;
 use crate::op::readout::{HeadGrad, Readout};
 use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
+use crate::op::variant::inner::InnerGrad;
 use crate::op::weight_grad::{Columns, WeightGrad};
 use crate::pack::Panels;
-use crate::view::{Part, Tokens};
+use crate::view::{Column, Part, Tokens};
 
 /// Adam on flat stretches: scalars, w, g, m, v.
 type AdamEntry = unsafe fn(&Gradient, &Adam, &mut [f32], &[f32], &mut [f32], &mut [f32]);
@@ -26,6 +27,8 @@ type TransposeEntry = unsafe fn(&[f32], Panels, usize, Panels, usize, usize, &mu
 pub(crate) struct Table {
     pub(crate) forward: unsafe fn(&Forward<'_>),
     pub(crate) backward: unsafe fn(&Backward<'_>),
+    /// Of cells beside the plain ones.
+    pub(crate) variant: Variants,
     pub(crate) input_grad: unsafe fn(&InputGrad<'_>),
     pub(crate) readout: unsafe fn(&Readout<'_>),
     pub(crate) head_grad: unsafe fn(&HeadGrad<'_>),
@@ -49,6 +52,16 @@ pub(crate) struct Table {
     pub(crate) read: unsafe fn(&[f32]) -> f32,
     pub(crate) chains: usize,
     pub(crate) tiles: TileRows,
+}
+
+/// The entry points of cells beside the plain ones.
+pub(crate) struct Variants {
+    pub(crate) forward: unsafe fn(&Forward<'_>),
+    pub(crate) inner: unsafe fn(&Forward<'_>),
+    pub(crate) backward: unsafe fn(&Backward<'_>),
+    pub(crate) output_grad: unsafe fn(&Backward<'_>),
+    pub(crate) inner_grad: unsafe fn(&InnerGrad<'_>),
+    pub(crate) peephole_grad: unsafe fn(Columns, Column, &Tokens, &Part, &mut [f32]),
 }
 
 /// Rows of a tier's tiles whose panel has 1, 2, 3 or 4 vectors of 16 columns.
@@ -99,12 +112,20 @@ macro_rules! entries {
             use crate::op::{readout::{HeadGrad, Readout}, weight_grad::{Columns, WeightGrad}};
             use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
             use crate::pack::Panels;
-            use crate::table::{Table, TileRows, entry, map};
-            use crate::view::{Part, Tokens};
+            use crate::op::variant::inner::InnerGrad;
+            use crate::table::{Table, TileRows, Variants, entry, map};
+            use crate::view::{Column, Part, Tokens};
             type V = <$tiles as Tier>::V;
 
             entry!([$($features)?] forward(f: &Forward<'_>) = op::gates::forward::<$tiles>);
             entry!([$($features)?] backward(b: &Backward<'_>) = op::gate_grad::backward::<$tiles>);
+            entry!([$($features)?] variant_forward(f: &Forward<'_>) = op::variant::forward::<$tiles>);
+            entry!([$($features)?] inner(f: &Forward<'_>) = op::variant::inner::forward::<$tiles>);
+            entry!([$($features)?] variant_backward(b: &Backward<'_>) = op::variant::backward::<$tiles>);
+            entry!([$($features)?] output_grad(b: &Backward<'_>) = op::variant::inner::output_grad::<$tiles>);
+            entry!([$($features)?] inner_grad(g: &InnerGrad<'_>) = op::variant::inner::grad::<$tiles>);
+            entry!([$($features)?] peephole_grad(d: Columns, c: Column, tokens: &Tokens, part: &Part, out: &mut [f32])
+                = op::variant::peephole::peephole_grad::<V>);
             entry!([$($features)?] input_grad(g: &InputGrad<'_>) = op::input_grad::input_grad::<$tiles>);
             entry!([$($features)?] readout(r: &Readout<'_>) = op::readout::readout::<$tiles>);
             entry!([$($features)?] head_grad(g: &HeadGrad<'_>) = op::readout::head_grad::<$tiles>);
@@ -145,6 +166,9 @@ macro_rules! entries {
 
             /// This tier's entry points.
             pub(crate) static TABLE: Table = Table {
+                variant: Variants {
+                    forward: variant_forward, inner, backward: variant_backward, output_grad, inner_grad, peephole_grad,
+                },
                 forward, backward, input_grad, readout, head_grad, weight_grad, symbol_grad, bias_grad,
                 embedded_weight_grad, embedding_grad, sum_squares, add, adam, root_square, momentum, sgd, start_rows,
                 transpose, tanh, sigmoid, exp, fma_chains, read,

@@ -30,7 +30,7 @@ struct Field {
 }
 
 fn field() -> Field {
-    let lstm = |input| LayerShape { cell: Cell::Lstm, input, hidden: H };
+    let lstm = |input| LayerShape::new(Cell::Lstm, input, H);
     let layout = Layout::new(&[lstm(Input::Symbols(V)), lstm(Input::Dense(H))], Some(V));
     let mut ws = Workspace::new(Tokens::rectangular(STEPS, LANES));
     let mut add = |space, columns| ws.add(space, columns).unwrap();
@@ -57,11 +57,11 @@ fn field() -> Field {
 
 impl Field {
     fn gates_op(&self) -> GatesOp {
-        GatesOp { layer: 0, t: 0, x: None, h: self.h, c: Some(self.c), gates: self.gates, dropped: None }
+        GatesOp { layer: 0, t: 0, x: None, h: self.h, c: Some(self.c), gates: self.gates, dropped: None, inner: None }
     }
     fn gate_grad_op(&self) -> GateGradOp {
         let Field { h, c, gates, d_h, d_c, d_y, .. } = *self;
-        GateGradOp { layer: 0, t: 0, d_y, d_h, d_c: Some(d_c), h, c: Some(c), gates }
+        GateGradOp { layer: 0, t: 0, d_y, d_h, d_c: Some(d_c), h, c: Some(c), gates, projection: None }
     }
     fn input_grad_op(&self) -> InputGradOp {
         InputGradOp { layer: 1, t: 0, gates: self.gates, d_h: self.d_h, d_x: Some(self.d_y) }
@@ -217,30 +217,30 @@ refused! {
     weights_that_do_not_fill: "do not fill a layout",
         |f| { let _ = Weights::new(&f.layout, &f.params[1..], &f.start, &f.transposed); };
     layers_that_do_not_fit: "does not fit on the one below", |_f| {
-        let layer = |inputs, hidden| LayerShape { cell: Cell::Gru, input: Input::Dense(inputs), hidden };
+        let layer = |inputs, hidden| LayerShape::new(Cell::Gru, Input::Dense(inputs), hidden);
         Layout::new(&[layer(3, 5), layer(6, 5)], None)
     };
     layers_of_nothing: "has an empty dimension",
-        |_f| Layout::new(&[LayerShape { cell: Cell::Gru, input: Input::Dense(3), hidden: 0 }], None);
+        |_f| Layout::new(&[LayerShape::new(Cell::Gru, Input::Dense(3), 0)], None);
     layers_too_wide_to_count: "has a dimension over",
-        |_f| Layout::new(&[LayerShape { cell: Cell::Rnn, input: Input::Dense(1 << 32), hidden: 1 << 32 }], None);
+        |_f| Layout::new(&[LayerShape::new(Cell::Rnn, Input::Dense(1 << 32), 1 << 32)], None);
     readouts_too_wide_to_count: "a readout of",
-        |_f| Layout::new(&[LayerShape { cell: Cell::Rnn, input: Input::Dense(3), hidden: 3 }], Some(usize::MAX));
+        |_f| Layout::new(&[LayerShape::new(Cell::Rnn, Input::Dense(3), 3)], Some(usize::MAX));
     symbols_above_the_first_layer: "does not fit on the one below", |_f| {
-        let layer = |input| LayerShape { cell: Cell::Rnn, input, hidden: 5 };
+        let layer = |input| LayerShape::new(Cell::Rnn, input, 5);
         Layout::new(&[layer(Input::Symbols(5)), layer(Input::Embedded { vocab: 7, width: 5 })], None)
     };
     embeddings_of_no_symbol: "has an empty dimension", |_f| {
-        Layout::new(&[LayerShape { cell: Cell::Rnn, input: Input::Embedded { vocab: 0, width: 5 }, hidden: 3 }], None)
+        Layout::new(&[LayerShape::new(Cell::Rnn, Input::Embedded { vocab: 0, width: 5 }, 3)], None)
     };
     embeddings_too_long_to_count: "has a dimension over", |_f| {
         let input = Input::Embedded { vocab: usize::MAX, width: 5 };
-        Layout::new(&[LayerShape { cell: Cell::Rnn, input, hidden: 3 }], None)
+        Layout::new(&[LayerShape::new(Cell::Rnn, input, 3)], None)
     };
     tied_to_no_readout: "is tied to a readout of None symbols",
-        |_f| Layout::new(&[LayerShape { cell: Cell::Rnn, input: Input::Tied(7), hidden: 3 }], None);
+        |_f| Layout::new(&[LayerShape::new(Cell::Rnn, Input::Tied(7), 3)], None);
     tied_to_a_readout_of_others: "is tied to a readout of Some(8) symbols over 3 units",
-        |_f| Layout::new(&[LayerShape { cell: Cell::Rnn, input: Input::Tied(7), hidden: 3 }], Some(8));
+        |_f| Layout::new(&[LayerShape::new(Cell::Rnn, Input::Tied(7), 3)], Some(8));
     tied_and_of_other_width: "a tied embedding has the 20 columns of the readout, not 5",
         |_f| Layout::character_model(Cell::Gru, 1, 20, V, 5, true);
     panels_of_five_vectors: "a panel is one to four vectors", |_f| Panels::fixed(5, 5);

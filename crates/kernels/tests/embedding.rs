@@ -29,7 +29,7 @@ struct Field {
 
 impl Field {
     fn new(cell: Cell, hidden: usize, vocab: usize, width: usize, kernels: &Kernels) -> Self {
-        let shape = LayerShape { cell, input: Input::Embedded { vocab, width }, hidden };
+        let shape = LayerShape::new(cell, Input::Embedded { vocab, width }, hidden);
         let layout = Layout::new(&[shape], None);
         let random = &mut SplitMix64::new((hidden * vocab + width) as u64);
         let mut params = reals(layout.params(), 1.0, random);

@@ -28,7 +28,7 @@ fn start_rows_are_weights_and_biases() {
             (Cell::Gru, 33, false),
         ] {
             let input = if symbols { Input::Symbols(11) } else { Input::Dense(11) };
-            let layout = Layout::new(&[LayerShape { cell, input, hidden }], None);
+            let layout = Layout::new(&[LayerShape::new(cell, input, hidden)], None);
             let l = &layout.layers()[0];
             let params = reals(layout.params(), 1.0, &mut SplitMix64::new(hidden as u64));
             let (panels, slots) = (l.shape.panels(), l.shape.slots());
@@ -233,7 +233,7 @@ struct ReadoutOf {
 const STEPS: usize = 3;
 
 fn readout(vocab: usize, lanes: usize) -> ReadoutOf {
-    let layout = Layout::new(&[LayerShape { cell: Cell::Rnn, input: Input::Symbols(3), hidden: 5 }], Some(vocab));
+    let layout = Layout::new(&[LayerShape::new(Cell::Rnn, Input::Symbols(3), 5)], Some(vocab));
     let mut ws = Workspace::new(Tokens::rectangular(STEPS, lanes));
     let h = ws.add(Space::Rows, Columns::RowMajor(5)).unwrap();
     let logits = ws.add(Space::Tokens, Columns::RowMajor(vocab)).unwrap();

@@ -111,7 +111,7 @@ mod tests {
     /// A flat space of at least `len` floats; the update does not ask what they are.
     fn space(len: usize) -> Params {
         let input = Input::Symbols(len.div_ceil(16));
-        let shape = LayerShape { cell: Cell::Rnn, input, hidden: 5 };
+        let shape = LayerShape::new(Cell::Rnn, input, 5);
         Params::zeroed(Arc::new(Layout::new(&[shape], None))).unwrap()
     }
 

@@ -59,8 +59,7 @@ fn layout(job: &Job) -> Layout {
         Embedding::Tied => Input::Tied(s.inputs),
     };
     let input = |l: usize| if l == 0 { first } else { Input::Dense(s.hidden) };
-    let shapes: Vec<LayerShape> =
-        (0..s.layers).map(|l| LayerShape { cell: s.cell, input: input(l), hidden: s.hidden }).collect();
+    let shapes: Vec<LayerShape> = (0..s.layers).map(|l| LayerShape::new(s.cell, input(l), s.hidden)).collect();
     Layout::new(&shapes, s.vocab)
 }
 

@@ -3,7 +3,8 @@
 //! Start row of symbol s: `W_ih[s] + (b_ih + b_hh)`; with an embedding `(b_ih + b_hh) + E[s] W_ih^T`, a GEMM over the
 //! symbols whose accumulators begin with the biases, k over E's columns ascending (`doc/embedding.md`); of a symbol never
 //! seen, or of a dense input: the biases alone. A GRU's (n, r, z, n_h): n takes b_in alone and n_h starts from b_hn, which
-//! stays inside r (`doc/gru.md`).
+//! stays inside r; where it resets before the product there is no n_h, and n takes both (`doc/gru.md`). Without biases the
+//! weights alone, or zeros.
 
 use crate::op::input_grad::{Run, product};
 use crate::pack::{Cell, Embedding, LANES, LayerLayout, Panels};
@@ -80,8 +81,11 @@ pub(crate) unsafe fn start_rows<T: Tier>(s: &StartRows<'_>, out: &mut [f32]) {
 unsafe fn biases<V: Vector>(l: &LayerLayout, params: &[f32], p: usize) -> [f32; ACC_STRIDE] {
     let panels = l.shape.panels();
     let n = panels.width(p);
-    let (b_ih, b_hh) = params[l.bias.clone()][2 * panels.first(p) * LANES..][..2 * n * LANES].split_at(n * LANES);
     let mut out = [0.0; ACC_STRIDE];
+    if l.bias.is_empty() {
+        return out;
+    }
+    let (b_ih, b_hh) = params[l.bias.clone()][2 * panels.first(p) * LANES..][..2 * n * LANES].split_at(n * LANES);
     // SAFETY: slices of whole vectors, indexed within their lengths.
     unsafe {
         let ih = |j: usize| V::load(b_ih[j * LANES..][..LANES].as_ptr());
@@ -89,13 +93,14 @@ unsafe fn biases<V: Vector>(l: &LayerLayout, params: &[f32], p: usize) -> [f32; 
         for j in 0..n {
             // GRU: slot 0 is n_x with b_in alone; slots 1, 2 are r, z, whose h biases stand one slot earlier.
             let bias = match (l.shape.cell, j) {
+                (Cell::Gru, 0) if l.shape.variant.reset_before => ih(0).add(hh(2)),
                 (Cell::Gru, 0) => ih(0),
                 (Cell::Gru, _) => ih(j).add(hh(j - 1)),
                 _ => ih(j).add(hh(j)),
             };
             bias.store(out[j * LANES..][..LANES].as_mut_ptr());
         }
-        if l.shape.cell == Cell::Gru {
+        if l.shape.cell == Cell::Gru && !l.shape.variant.reset_before {
             hh(2).store(out[3 * LANES..][..LANES].as_mut_ptr());
         }
     }

@@ -22,6 +22,11 @@ pub(crate) struct Backward<'a> {
     pub(crate) h: At,
     pub(crate) c: Option<At>,
     pub(crate) gates: At,
+    /// A projected LSTM: by token d_y + d_h, and by lane that times W_hr, which stands for d_y + d_h here.
+    pub(crate) d_p: Option<At>,
+    pub(crate) d_m: Option<At>,
+    /// p_i, p_f, p_o `[panel][3][16]`, or none.
+    pub(crate) peepholes: &'a [f32],
     pub(crate) tokens: &'a Tokens,
     pub(crate) t: usize,
     pub(crate) lanes: Range<usize>,
@@ -29,13 +34,13 @@ pub(crate) struct Backward<'a> {
 }
 
 /// What the lanes of a panel's units are computed from and written to.
-struct Units<'a> {
+pub(super) struct Units<'a> {
     d_y: Column,
-    d_h: Column,
+    pub(super) d_h: Column,
     d_c: Option<Column>,
-    h: Column,
+    pub(super) h: Column,
     c: Option<Column>,
-    gates: Column,
+    pub(super) gates: Column,
     tokens: &'a Tokens,
 }
 
@@ -52,15 +57,7 @@ pub(crate) unsafe fn backward<T: Tier>(b: &Backward<'_>) {
         for j in 0..vectors {
             // SAFETY: rows and panels are in range by the caller's promise.
             unsafe {
-                let units = Units {
-                    d_y: b.d_y.column(vector + j),
-                    d_h: b.d_h.column(vector + j),
-                    d_c: b.d_c.map(|d_c| d_c.column(vector + j)),
-                    h: b.h.column(vector + j),
-                    c: b.c.map(|c| c.column(vector + j)),
-                    gates: b.gates.column(p),
-                    tokens: b.tokens,
-                };
+                let units = Units::of(b, vector + j, p);
                 // Rows lie too far apart for the hardware to see the next vector's coming.
                 let coming = (vector + j + 1 < b.shape.hidden_vectors()).then(|| {
                     let other = b.c.map_or_else(|| b.h.column(vector + j + 1), |c| c.column(vector + j + 1));
@@ -82,15 +79,34 @@ pub(crate) unsafe fn backward<T: Tier>(b: &Backward<'_>) {
     }
 }
 
-impl Units<'_> {
+impl<'a> Units<'a> {
+    /// The 16 units of `vector`, whose gates are in panel `p`.
+    ///
+    /// # Safety
+    /// - both are in range.
+    #[inline(always)]
+    pub(super) unsafe fn of(b: &Backward<'a>, vector: usize, p: usize) -> Self {
+        // SAFETY: the caller's.
+        unsafe {
+            Self {
+                d_y: b.d_y.column(vector),
+                d_h: b.d_h.column(vector),
+                d_c: b.d_c.map(|d_c| d_c.column(vector)),
+                h: b.h.column(vector),
+                c: b.c.map(|c| c.column(vector)),
+                gates: b.gates.column(p),
+                tokens: b.tokens,
+            }
+        }
+    }
     /// d_y + d_h of 16 units.
     #[inline(always)]
-    unsafe fn d_h<V: Vector>(&self, lane: usize, token: usize) -> V {
+    pub(super) unsafe fn d_h<V: Vector>(&self, lane: usize, token: usize) -> V {
         // SAFETY: the caller's.
         unsafe { V::load(self.d_y.row(self.tokens.row(token))).add(V::load(self.d_h.row(lane))).flush() }
     }
     #[inline(always)]
-    fn prev_row(&self, token: usize) -> usize {
+    pub(super) fn prev_row(&self, token: usize) -> usize {
         self.tokens.prev_rows()[token] as usize
     }
 }

@@ -67,6 +67,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) c: Option<At>,
     pub(crate) gates: At,
     pub(crate) dropped: Option<(At, Dropout)>,
+    /// By row: what a variant's second product reads.
+    pub(crate) inner: Option<At>,
     pub(crate) tokens: &'a Tokens,
     pub(crate) t: usize,
     pub(crate) lanes: Range<usize>,
@@ -74,11 +76,11 @@ pub(crate) struct Forward<'a> {
 }
 
 /// One tile's lanes: m tokens and their previous rows.
-struct Lanes {
-    m: usize,
-    lane: usize,
-    token: usize,
-    prev: [usize; MAX_ROWS],
+pub(super) struct Lanes {
+    pub(super) m: usize,
+    pub(super) lane: usize,
+    pub(super) token: usize,
+    pub(super) prev: [usize; MAX_ROWS],
 }
 
 /// # Safety
@@ -86,8 +88,20 @@ struct Lanes {
 ///   written (t, lanes, panels) or writes the rows read.
 #[inline(always)]
 pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
+    // SAFETY: the same obligations.
+    unsafe { forward_of::<T, false>(f) }
+}
+
+/// The plain cells, or their variants: the same products, the epilogues of `op/variant`.
+///
+/// # Safety
+/// - as [`forward`].
+#[inline(always)]
+pub(super) unsafe fn forward_of<T: Tier, const VARIANT: bool>(f: &Forward<'_>) {
     let shape = &f.layout.shape;
     let (panels, slots) = (shape.panels(), shape.slots());
+    let h_panels = if VARIANT { shape.h_panels() } else { panels };
+    let (k_x, k_h) = (shape.k_x(), shape.k_h());
     let start_rows = shape.start_rows();
     let start = f.weights.start[f.layout.start.clone()].as_ptr();
     let w_ih = f.weights.params[f.layout.w_ih.clone()].as_ptr();
@@ -108,7 +122,7 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
             let at = Lanes { m, lane, token, prev };
             // SAFETY: rows and panels are in range by the caller's promise; start rows by the clamp below.
             unsafe {
-                let mut call = RowsCall::new(std::ptr::null(), acc_at, shape.k_x());
+                let mut call = RowsCall::new(std::ptr::null(), acc_at, k_x);
                 let start = start.add(slots.offset(p, start_rows));
                 let start_width = slots.width(p) * LANES;
                 for i in 0..m {
@@ -118,7 +132,8 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
                 if shape.cell == Cell::Gru {
                     // Two loops feed different slots: the row must lie whole in the accumulators first.
                     for i in 0..m {
-                        std::ptr::copy_nonoverlapping(call.init[i], acc_at.add(i * ACC_STRIDE), 4 * LANES);
+                        let floats = if VARIANT { start_width } else { 4 * LANES };
+                        std::ptr::copy_nonoverlapping(call.init[i], acc_at.add(i * ACC_STRIDE), floats);
                         call.init[i] = acc_at.add(i * ACC_STRIDE);
                     }
                 }
@@ -127,7 +142,7 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
                     for (i, row) in rows.iter_mut().enumerate().take(m) {
                         *row = x.panel(0, f.tokens.row(token + i));
                     }
-                    T::strided_rows(n, m, &rows, w_ih.add(panels.offset(p, shape.k_x())), &mut call);
+                    T::strided_rows(n, m, &rows, w_ih.add(panels.offset(p, k_x)), &mut call);
                     for i in 0..m {
                         call.init[i] = acc_at.add(i * ACC_STRIDE);
                     }
@@ -136,15 +151,21 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
                     *row = f.h.panel(0, prev);
                 }
                 call.runs = 1;
-                call.run_bytes = 4 * shape.k_h();
+                call.run_bytes = 4 * k_h;
                 call.acc = acc_at.add(h_slot);
                 for init in call.init.iter_mut().take(m) {
                     *init = init.add(h_slot);
                 }
-                if shape.cell != Cell::Rnn {
+                if !VARIANT && shape.cell != Cell::Rnn {
                     expect_writes::<T>(f, token..token + m, p);
                 }
-                T::rows(n, m, &rows, w_hh.add(panels.offset(p, shape.k_h())), &mut call);
+                let w_hh = w_hh.add(h_panels.offset(p, k_h));
+                if VARIANT {
+                    T::rows(h_panels.width(p), m, &rows, w_hh, &mut call);
+                    super::variant::cell::<T::V>(f, &at, acc_at, p, n);
+                    continue;
+                }
+                T::rows(n, m, &rows, w_hh, &mut call);
                 match shape.cell {
                     Cell::Rnn => rnn::<T::V>(f, &at, acc_at, panels.first(p), n),
                     Cell::Lstm => lstm::<T::V>(f, &at, acc_at, p),
@@ -178,7 +199,7 @@ unsafe fn expect_writes<T: Tier>(f: &Forward<'_>, tokens: Range<usize>, p: usize
 
 /// h_t of 16 units, flushed; with dropout, its dropped copy.
 #[inline(always)]
-unsafe fn put_h<V: Vector>(f: &Forward<'_>, at: &Lanes, i: usize, (h_at, vector): (Column, usize), h: V) {
+pub(super) unsafe fn put_h<V: Vector>(f: &Forward<'_>, at: &Lanes, i: usize, (h_at, vector): (Column, usize), h: V) {
     let row = f.tokens.row(at.token + i);
     // SAFETY: the row is the worker's own.
     unsafe {

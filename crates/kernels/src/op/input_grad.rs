@@ -97,7 +97,8 @@ pub(crate) unsafe fn product<T: Tier>(
 #[inline(always)]
 pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let shape = &g.layout.shape;
-    let k = shape.panels().vectors() * LANES;
+    let (packed, packed_h) = (shape.panels(), shape.h_panels());
+    let (k, k_h) = (packed.vectors() * LANES, packed_h.vectors() * LANES);
     let zeros = [0.0f32; 4 * LANES];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
@@ -105,7 +106,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let d_h = shape.d_h_panels();
     for q in g.d_h_panels.clone() {
         let n = d_h.width(q);
-        for part in Run::blocks(shape.panels(), usize::from(shape.cell == Cell::Gru)) {
+        for part in Run::blocks(packed_h, usize::from(shape.cell == Cell::Gru)) {
             for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
                 let lane = g.lanes.start + first;
                 let token = g.tokens.token(g.t, lane);
@@ -117,7 +118,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
                             call.init[i] = g.d_h.panel(d_h.first(q), lane + i);
                         }
                     }
-                    product::<T>(&g.gates, part.clone(), n, (token, m), t_hh.add(d_h.offset(q, k)), &mut call);
+                    product::<T>(&g.gates, part.clone(), n, (token, m), t_hh.add(d_h.offset(q, k_h)), &mut call);
                     for i in 0..m {
                         let carried = g.tokens.prev_rows()[token + i] != 0;
                         for j in 0..n {
@@ -135,7 +136,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let d_x = shape.d_x_panels();
     for q in g.d_x_panels.clone() {
         let n = d_x.width(q);
-        for part in Run::blocks(shape.panels(), 0) {
+        for part in Run::blocks(packed, 0) {
             for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
                 let lane = g.lanes.start + first;
                 let token = g.tokens.token(g.t, lane);

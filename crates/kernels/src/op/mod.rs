@@ -6,6 +6,8 @@ pub(crate) mod readout; // logits, softmax, cross-entropy; the gradient to h
 
 pub(crate) mod gate_grad; // backward: gates become their gradients, in place
 
+pub(crate) mod variant; // cells beside the plain ones
+
 pub(crate) mod input_grad; // [dx_t | dh_{t-1}]
 
 pub(crate) mod weight_grad; // one tile over all tokens; symbol rows; biases

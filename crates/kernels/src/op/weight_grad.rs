@@ -54,7 +54,7 @@ pub(crate) struct WeightGrad<'a> {
 
 /// Calls `f(first token, count)` for every stretch of tokens of this part, in order, in pieces of at most `most`.
 #[inline(always)]
-fn stretches(tokens: &Tokens, part: &Part, most: usize, mut f: impl FnMut(usize, usize)) {
+pub(super) fn stretches(tokens: &Tokens, part: &Part, most: usize, mut f: impl FnMut(usize, usize)) {
     let (lanes, all) = (part.lanes.len(), part.lanes.len() == tokens.lanes());
     let (runs, len) = if all { (1, part.steps * lanes) } else { (part.steps, lanes) };
     for run in 0..runs {
