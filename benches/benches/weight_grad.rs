@@ -7,7 +7,7 @@ use gatemill_benches::layer::Layer;
 use gatemill_benches::measure::{beside, config, kernels};
 use gatemill_benches::product::{Operand, Product, hold};
 use gatemill_cell::Cell;
-use gatemill_kernels::Buffer;
+use gatemill_kernels::{Buffer, Order};
 
 /// T and B: 1024 tokens, whose rows at H = 512 are several times the second-level cache.
 const CHUNK: (usize, usize) = (32, 32);
@@ -18,7 +18,7 @@ fn weight_grad(c: &mut Criterion) {
         let layer = Layer::new(kernels, cell, hidden, CHUNK);
         let rows = cell.gates() * hidden;
         let previous = |&row: &u32| layer.rows(layer.h, row as usize..row as usize + 1, hidden);
-        let h = layer.tokens().prev_rows().iter().flat_map(previous).collect();
+        let h = layer.tokens().prev_rows(Order::Ascending).iter().flat_map(previous).collect();
         let d_a = (0..tokens).flat_map(|token| layer.gate_slots(token, layer.h_slots())).collect();
         let product = Product::new(Operand::new(h, tokens, hidden).transposed(), Operand::new(d_a, tokens, rows));
         let mut state = (layer.weight_grad_buffer(), layer);

@@ -18,7 +18,7 @@ mod weight_grad; // the list of tiles; no threads
 
 mod embedding_grad; // what the gradients of and below an embedding are made of
 
-pub use gatemill_kernels::{Cell, OutOfMemory};
+pub use gatemill_kernels::{Batch, BatchError, Cell, OutOfMemory};
 pub use network::{Chunk, LayerState, Network, NetworkOptions};
 pub use params::{Params, ParamsError, TensorSpec};
 pub use weight_grad::WeightGrads;

@@ -1,19 +1,22 @@
-//! A network over a chunk of T steps of B lanes: forward, backward, state in and out. All memory is its own, made once.
+//! A network over a batch of tokens: forward, backward, state in and out. All memory is its own, and kept from batch to
+//! batch where it suffices.
 
 use crate::params::Params;
 use crate::unroll;
 use crate::weight_grad::WeightGrads;
-use crate::workspace::{Bufs, Needs, allocate};
+use crate::workspace::{BackBufs, Bufs, Needs, allocate};
 use gatemill_crew::{Crew, Split};
-use gatemill_kernels::{Dropout, Kernels, LANES, Layout, Op, OutOfMemory, Pass, Tokens, Workspace};
+use gatemill_kernels::{
+    Batch, BatchError, Cell, Dropout, Kernels, LANES, Layout, Op, OutOfMemory, Pass, Tokens, Workspace,
+};
 use std::sync::Arc;
 
 /// What a network is made for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NetworkOptions {
-    /// T: most steps of a chunk.
+    /// T: most steps of a chunk, until [`Network::set_batch`] says otherwise.
     pub steps: usize,
-    /// B.
+    /// B, likewise.
     pub lanes: usize,
     /// Backward will be asked for.
     pub backward: bool,
@@ -32,7 +35,7 @@ pub struct NetworkOptions {
 pub struct Chunk<'a> {
     /// Steps of this chunk, at most T.
     pub steps: usize,
-    /// Symbols `[T, B]`; empty for a dense input. V or more: a symbol never seen.
+    /// Symbols `[T, B]`, in the order of the tokens; empty for a dense input. V or more: a symbol never seen.
     pub ids: &'a [u32],
     /// Targets `[T, B]`; empty where no loss is wanted. V or more: left out.
     pub targets: &'a [u32],
@@ -68,7 +71,6 @@ pub struct Network {
     /// Operations of a forward list before its first readout.
     layers_end: usize,
     split: Option<Split>,
-    steps: usize,
     /// Steps of the last backward: later gate gradients are of an older chunk.
     backward_steps: usize,
     /// `set_final_grad` was called since the last backward.
@@ -86,13 +88,43 @@ impl Network {
         };
         let tokens = Tokens::rectangular(options.steps, options.lanes);
         let (ws, bufs) = allocate(layout, tokens, needs)?;
-        let forward = unroll::forward(&bufs, options.steps, true);
-        let plain = unroll::forward(&bufs, options.steps, false);
-        let backward = unroll::backward(&bufs, options.steps);
-        let layers_end = plain.iter().position(|op| matches!(op, Op::Readout(_))).unwrap_or(plain.len());
-        let NetworkOptions { split, steps, .. } = options;
-        let (layout, backward_steps, final_grad) = (layout.clone(), 0, false);
-        Ok(Self { layout, ws, bufs, forward, plain, backward, layers_end, split, steps, backward_steps, final_grad })
+        let mut network = Self {
+            layout: layout.clone(),
+            ws,
+            bufs,
+            forward: Vec::new(),
+            plain: Vec::new(),
+            backward: Vec::new(),
+            layers_end: 0,
+            split: options.split,
+            backward_steps: 0,
+            final_grad: false,
+        };
+        network.unroll();
+        Ok(network)
+    }
+    /// The lists of operations for the steps at hand.
+    fn unroll(&mut self) {
+        let steps = self.steps();
+        unroll::forward(&mut self.forward, &self.bufs, steps, true);
+        unroll::forward(&mut self.plain, &self.bufs, steps, false);
+        unroll::backward(&mut self.backward, &self.bufs, steps);
+        let readout = self.plain.iter().position(|op| matches!(op, Op::Readout(_)));
+        self.layers_end = readout.unwrap_or(self.plain.len());
+    }
+    /// Takes a batch of another form from here on: other steps, other lanes, lanes of different lengths. States carried in
+    /// are zero, there are no resets, and inputs and outputs are of no meaning until they are written. Allocates only
+    /// where the batch needs more memory than any before.
+    ///
+    /// Errors: a form that is none, the memory is not to be had; the batch is then the one that was, from zero states.
+    pub fn set_batch(&mut self, batch: Batch<'_>) -> Result<(), BatchError> {
+        let steps = self.steps();
+        let placed = self.ws.set_batch(batch);
+        (self.backward_steps, self.final_grad) = (0, false);
+        if self.steps() != steps {
+            self.unroll();
+        }
+        placed
     }
     /// The tiles and memory of this network's weight gradients, cut for this crew (any other gets the same bits).
     /// Errors: the memory is not to be had.
@@ -105,7 +137,11 @@ impl Network {
     }
     /// T.
     pub fn steps(&self) -> usize {
-        self.steps
+        self.ws.tokens().steps()
+    }
+    /// Where the batch's tokens lie.
+    pub fn tokens(&self) -> &Tokens {
+        self.ws.tokens()
     }
     /// B.
     pub fn lanes(&self) -> usize {
@@ -141,6 +177,9 @@ impl Network {
     pub fn forward_readout(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, chunk: &Chunk<'_>) {
         self.run_forward((crew, kernels), params, chunk, self.layers_end, usize::MAX);
     }
+    fn fits(&self, chunk: &Chunk<'_>) {
+        assert!(chunk.steps <= self.steps(), "a chunk of {} steps in a network of {}", chunk.steps, self.steps());
+    }
     /// Operations `from..to` of forward, as far as there are any.
     fn run_forward(
         &mut self,
@@ -150,7 +189,7 @@ impl Network {
         from: usize,
         to: usize,
     ) {
-        assert!(chunk.steps <= self.steps, "a chunk of {} steps in a network of {}", chunk.steps, self.steps);
+        self.fits(chunk);
         let split = self.split(crew);
         let ops = if chunk.dropout.is_some() || chunk.output_dropout.is_some() { &self.forward } else { &self.plain };
         let ops = &ops[from..to.min(ops.len())];
@@ -161,7 +200,7 @@ impl Network {
     /// The gradient that comes from after the chunk is zero unless [`Network::set_final_grad`] set it for this call.
     /// Panics where the chunk is longer than T.
     pub fn backward(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, chunk: &Chunk<'_>) {
-        assert!(chunk.steps <= self.steps, "a chunk of {} steps in a network of {}", chunk.steps, self.steps);
+        self.fits(chunk);
         if !std::mem::take(&mut self.final_grad) {
             self.clear_final_grad();
         }
@@ -182,19 +221,15 @@ impl Network {
     /// The state after `steps` steps becomes the carried state of the next chunk.
     pub fn carry(&mut self, steps: usize) {
         for lane in 0..self.lanes() {
-            let from = self.last_row(steps, lane);
             let to = self.ws.tokens().carried_row(lane);
-            for b in &self.bufs.layers {
+            for (layer, b) in self.layout.layers().iter().zip(&self.bufs.layers) {
+                let from = self.ws.tokens().last_row(steps, lane, layer.order);
                 self.ws.copy_row(b.h, from, to);
                 if let Some(c) = b.c {
                     self.ws.copy_row(c, from, to);
                 }
             }
         }
-    }
-    fn last_row(&self, steps: usize, lane: usize) -> usize {
-        let tokens = self.ws.tokens();
-        if steps == 0 { tokens.carried_row(lane) } else { tokens.row(tokens.token(steps - 1, lane)) }
     }
     /// All carried states become zero: the begin of an epoch. Allocates nothing.
     pub fn clear_state(&mut self) {
@@ -208,65 +243,83 @@ impl Network {
             }
         }
     }
-    fn set_lane(&mut self, layer: usize, lane: usize, h: &[f32], c: &[f32]) {
-        let (b, row) = (self.bufs.layers[layer], self.ws.tokens().carried_row(lane));
-        self.ws.row_mut(b.h, row, h.len()).copy_from_slice(h);
-        if let Some(id) = b.c {
-            put_units(&mut self.ws, id, row, c);
-        }
-    }
     /// The carried state of each layer.
     pub fn state(&self) -> Vec<LayerState> {
-        self.state_at(|ws, lane| ws.tokens().carried_row(lane))
+        self.states(Self::state_of)
     }
     /// The carried state of each layer into memory of the caller's, as [`Network::state`] gives it. Allocates nothing.
     /// Panics where it has another shape.
     pub fn state_into(&self, out: &mut [LayerState]) {
         assert_eq!(out.len(), self.bufs.layers.len(), "states for {} layers", out.len());
-        for ((layer, b), state) in self.layout.layers().iter().zip(&self.bufs.layers).zip(out) {
-            let (outputs, hidden) = (layer.shape.outputs(), layer.shape.hidden);
-            assert_eq!(state.h.len(), self.lanes() * outputs, "h has another shape");
-            assert_eq!(state.c.as_ref().map(Vec::len), b.c.map(|_| self.lanes() * hidden), "c has another shape");
-            for lane in 0..self.lanes() {
-                let (row, part) = (self.ws.tokens().carried_row(lane), lane * hidden..(lane + 1) * hidden);
-                state.h[lane * outputs..][..outputs].copy_from_slice(self.ws.row(b.h, row, outputs));
-                if let (Some(id), Some(c)) = (b.c, &mut state.c) {
-                    for (v, units) in c[part].chunks_mut(LANES).enumerate() {
-                        units.copy_from_slice(&self.ws.vector(id, v, row)[..units.len()]);
-                    }
-                }
+        for (l, state) in out.iter_mut().enumerate() {
+            self.state_of(l, &mut state.h, state.c.as_deref_mut());
+        }
+    }
+    /// The carried state of layer `l` into h `[B, H]` and c `[B, H]`, LSTM only. Panics where one has another shape.
+    pub fn state_of(&self, l: usize, h: &mut [f32], c: Option<&mut [f32]>) {
+        self.rows_of(l, |lane| self.ws.tokens().carried_row(lane), h, c);
+    }
+    /// The state after `steps` steps of each layer: of each lane that after its last token among them.
+    pub fn final_state(&self, steps: usize) -> Vec<LayerState> {
+        self.states(|network, l, h, c| network.final_state_of(steps, l, h, c))
+    }
+    /// The state after `steps` steps of layer `l`, as [`Network::state_of`].
+    pub fn final_state_of(&self, steps: usize, l: usize, h: &mut [f32], c: Option<&mut [f32]>) {
+        let order = self.layout.layers()[l].order;
+        self.rows_of(l, |lane| self.ws.tokens().last_row(steps, lane, order), h, c);
+    }
+    fn states(&self, of: impl Fn(&Self, usize, &mut [f32], Option<&mut [f32]>)) -> Vec<LayerState> {
+        let states = self.layout.layers().iter().enumerate().map(|(l, layer)| {
+            let shape = &layer.shape;
+            let c = (shape.cell == Cell::Lstm).then(|| vec![0.0; self.lanes() * shape.hidden]);
+            let mut state = LayerState { h: vec![0.0; self.lanes() * shape.outputs()], c };
+            of(self, l, &mut state.h, state.c.as_deref_mut());
+            state
+        });
+        states.collect()
+    }
+    /// Rows of h and c of layer `l`, one for each lane.
+    fn rows_of(&self, l: usize, row: impl Fn(usize) -> usize, h: &mut [f32], c: Option<&mut [f32]>) {
+        let (shape, b) = (&self.layout.layers()[l].shape, &self.bufs.layers[l]);
+        self.of_shape(l, h.len(), c.as_ref().map(|c| c.len()));
+        for (lane, h) in h.chunks_exact_mut(shape.outputs()).enumerate() {
+            h.copy_from_slice(self.ws.row(b.h, row(lane), h.len()));
+        }
+        if let (Some(id), Some(c)) = (b.c, c) {
+            for (lane, c) in c.chunks_exact_mut(shape.hidden).enumerate() {
+                get_units(&self.ws, id, row(lane), c);
             }
         }
     }
-    /// The state after `steps` steps of each layer.
-    pub fn final_state(&self, steps: usize) -> Vec<LayerState> {
-        self.state_at(|_, lane| self.last_row(steps, lane))
+    /// Panics where h and c of a state, or of its gradient, are not of this layer and batch.
+    fn of_shape(&self, l: usize, h: usize, c: Option<usize>) {
+        let shape = &self.layout.layers()[l].shape;
+        assert_eq!(h, self.lanes() * shape.outputs(), "layer {l}: h has another shape");
+        let want = (shape.cell == Cell::Lstm).then_some(self.lanes() * shape.hidden);
+        assert_eq!(c, want, "layer {l}: c has another shape");
     }
-    fn state_at(&self, row: impl Fn(&Workspace, usize) -> usize) -> Vec<LayerState> {
-        let layers = self.layout.layers().iter().zip(&self.bufs.layers);
-        layers
-            .map(|(l, b)| {
-                let (outputs, hidden) = (l.shape.outputs(), l.shape.hidden);
-                let rows = || (0..self.lanes()).map(|lane| row(&self.ws, lane));
-                LayerState {
-                    h: rows().flat_map(|r| self.ws.row(b.h, r, outputs).to_vec()).collect(),
-                    c: b.c.map(|id| rows().flat_map(|r| get_units(&self.ws, id, r, hidden)).collect()),
-                }
-            })
-            .collect()
-    }
-    /// Sets the carried states. Panics where a state has another shape.
+    /// Sets the carried states. A c that is None is zero. Panics where a state has another shape.
     pub fn set_state(&mut self, state: &[LayerState]) {
         assert_eq!(state.len(), self.bufs.layers.len(), "states for {} layers", state.len());
         for (l, s) in state.iter().enumerate() {
-            let (outputs, hidden) = (self.layout.layers()[l].shape.outputs(), self.layout.layers()[l].shape.hidden);
-            assert_eq!(s.h.len(), self.lanes() * outputs, "layer {l}: h has another shape");
-            let c = s.c.as_ref().filter(|_| self.bufs.layers[l].c.is_some());
-            assert!(c.is_none_or(|c| c.len() == self.lanes() * hidden), "layer {l}: c has another shape");
-            assert_eq!(c.is_some(), self.bufs.layers[l].c.is_some(), "layer {l}: a c is missing");
-            for lane in 0..self.lanes() {
-                let c = c.map_or(&[][..], |c| &c[lane * hidden..(lane + 1) * hidden]);
-                self.set_lane(l, lane, &s.h[lane * outputs..(lane + 1) * outputs], c);
+            self.set_state_of(l, &s.h, s.c.as_deref());
+        }
+    }
+    /// Sets the carried state of layer `l`: h `[B, H]`, c `[B, H]`; an LSTM's c that is None is zero. Panics where one has
+    /// another shape.
+    pub fn set_state_of(&mut self, l: usize, h: &[f32], c: Option<&[f32]>) {
+        let (shape, b) = (self.layout.layers()[l].shape, self.bufs.layers[l]);
+        let zero = b.c.filter(|_| c.is_none());
+        self.of_shape(l, h.len(), c.map(<[f32]>::len).or(zero.map(|_| self.lanes() * shape.hidden)));
+        for (lane, h) in h.chunks_exact(shape.outputs()).enumerate() {
+            let row = self.ws.tokens().carried_row(lane);
+            // Padding too: what a pass left there may be no number.
+            self.ws.copy_row(b.h, ZEROS, row);
+            self.ws.row_mut(b.h, row, h.len()).copy_from_slice(h);
+            if let Some(id) = b.c {
+                self.ws.copy_row(id, ZEROS, row);
+                let c = c.map_or(&[][..], |c| &c[lane * shape.hidden..][..shape.hidden]);
+                put_units(&mut self.ws, id, row, c);
             }
         }
     }
@@ -299,9 +352,13 @@ impl Network {
     ///
     /// Panics where backward was not asked for.
     pub fn output_grad_mut(&mut self, t: usize, lane: usize) -> &mut [f32] {
-        let top = self.bufs.layers.len() - 1;
+        let hidden = self.layout.layers()[self.bufs.layers.len() - 1].shape.outputs();
         let (id, row) = (self.bufs.d_y.expect("no backward was asked for"), self.token_row(t, lane));
-        self.ws.row_mut(id, row, self.layout.layers()[top].shape.outputs())
+        let d_y = self.ws.row_mut(id, row, hidden.next_multiple_of(LANES));
+        let (d_y, padding) = d_y.split_at_mut(hidden);
+        // What a pass left there may be no number.
+        padding.fill(0.0);
+        d_y
     }
     /// Logits at (`t`, `lane`), where the chunk had no targets; their gradient where it had. Panics without a readout.
     pub fn logits(&self, t: usize, lane: usize) -> &[f32] {
@@ -309,45 +366,57 @@ impl Network {
         let token = self.ws.tokens().token(t, lane);
         self.ws.row(self.bufs.logits.expect("no readout"), token, vocab)
     }
-    /// Loss of each token of the first steps, `[steps, B]`, in nats; 0 where the target was left out.
+    /// Loss of each token of the first steps, `[steps, B]` in the order of the tokens, in nats; 0 where the target was left out.
     pub fn nats(&self, steps: usize) -> &[f32] {
         let id = self.bufs.nats.expect("no readout");
-        &self.ws.buf(id)[..steps * self.lanes()]
+        &self.ws.buf(id)[..self.ws.tokens().count_of(steps)]
     }
     /// Sets, for the next backward, the gradient that comes from after the chunk to each layer's h and c, `[B, H]` each.
     /// A c that is None is zero. Panics where a gradient has another shape or backward was not asked for.
     pub fn set_final_grad(&mut self, grads: &[LayerState]) {
         assert_eq!(grads.len(), self.bufs.layers.len(), "gradients for {} layers", grads.len());
         for (l, g) in grads.iter().enumerate() {
-            let (outputs, hidden) = (self.layout.layers()[l].shape.outputs(), self.layout.layers()[l].shape.hidden);
-            let back = self.bufs.layers[l].back.expect("no backward was asked for");
-            assert_eq!(g.h.len(), self.lanes() * outputs, "layer {l}: the gradient to h has another shape");
-            let zeros = vec![0.0; if back.d_c.is_some() { self.lanes() * hidden } else { 0 }];
-            let c = g.c.as_ref().unwrap_or(&zeros);
-            assert!(back.d_c.is_none() || c.len() == zeros.len(), "layer {l}: the gradient to c has another shape");
-            for lane in 0..self.lanes() {
-                self.ws.row_mut(back.d_h, lane, outputs).copy_from_slice(&g.h[lane * outputs..(lane + 1) * outputs]);
-                if let Some(id) = back.d_c {
-                    put_units(&mut self.ws, id, lane, &c[lane * hidden..(lane + 1) * hidden]);
-                }
+            self.set_final_grad_of(l, &g.h, g.c.as_deref());
+        }
+    }
+    /// The same for layer `l` alone; layers that none is set for have zero. Panics likewise.
+    pub fn set_final_grad_of(&mut self, l: usize, h: &[f32], c: Option<&[f32]>) {
+        if !self.final_grad {
+            self.clear_final_grad();
+        }
+        let (shape, back) = (self.layout.layers()[l].shape, self.back(l));
+        let zero = back.d_c.filter(|_| c.is_none());
+        self.of_shape(l, h.len(), c.map(<[f32]>::len).or(zero.map(|_| self.lanes() * shape.hidden)));
+        for (lane, h) in h.chunks_exact(shape.outputs()).enumerate() {
+            self.ws.row_mut(back.d_h, lane, h.len()).copy_from_slice(h);
+            if let Some(id) = back.d_c {
+                (0..shape.hidden_vectors()).for_each(|v| self.ws.vector_mut(id, v, lane).fill(0.0));
+                let c = c.map_or(&[][..], |c| &c[lane * shape.hidden..][..shape.hidden]);
+                put_units(&mut self.ws, id, lane, c);
             }
         }
         self.final_grad = true;
     }
     /// Gradients to each layer's h_0 and c_0, after `backward`.
     pub fn initial_grad(&self) -> Vec<LayerState> {
-        let layers = self.layout.layers().iter().zip(&self.bufs.layers);
-        layers
-            .map(|(l, b)| {
-                let (outputs, hidden, back) =
-                    (l.shape.outputs(), l.shape.hidden, b.back.expect("no backward was asked for"));
-                let lanes = || 0..self.lanes();
-                LayerState {
-                    h: lanes().flat_map(|lane| self.ws.row(back.d_h, lane, outputs).to_vec()).collect(),
-                    c: back.d_c.map(|id| lanes().flat_map(|lane| get_units(&self.ws, id, lane, hidden)).collect()),
-                }
-            })
-            .collect()
+        self.states(Self::initial_grad_of)
+    }
+    /// The same of layer `l` into h `[B, H]` and c `[B, H]`, LSTM only. Panics where one has another shape or backward was
+    /// not asked for.
+    pub fn initial_grad_of(&self, l: usize, h: &mut [f32], c: Option<&mut [f32]>) {
+        let (shape, back) = (&self.layout.layers()[l].shape, self.back(l));
+        self.of_shape(l, h.len(), c.as_ref().map(|c| c.len()));
+        for (lane, h) in h.chunks_exact_mut(shape.outputs()).enumerate() {
+            h.copy_from_slice(self.ws.row(back.d_h, lane, h.len()));
+        }
+        if let (Some(id), Some(c)) = (back.d_c, c) {
+            for (lane, c) in c.chunks_exact_mut(shape.hidden).enumerate() {
+                get_units(&self.ws, id, lane, c);
+            }
+        }
+    }
+    fn back(&self, l: usize) -> BackBufs {
+        self.bufs.layers[l].back.expect("no backward was asked for")
     }
     fn token_row(&self, t: usize, lane: usize) -> usize {
         let tokens = self.ws.tokens();
@@ -361,9 +430,8 @@ fn put_units(ws: &mut Workspace, id: gatemill_kernels::BufId, row: usize, units:
     }
 }
 
-fn get_units(ws: &Workspace, id: gatemill_kernels::BufId, row: usize, units: usize) -> Vec<f32> {
-    let vectors = units.div_ceil(LANES);
-    let mut out: Vec<f32> = (0..vectors).flat_map(|v| ws.vector(id, v, row).to_vec()).collect();
-    out.truncate(units);
-    out
+fn get_units(ws: &Workspace, id: gatemill_kernels::BufId, row: usize, units: &mut [f32]) {
+    for (v, part) in units.chunks_mut(LANES).enumerate() {
+        part.copy_from_slice(&ws.vector(id, v, row)[..part.len()]);
+    }
 }

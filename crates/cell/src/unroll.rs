@@ -13,8 +13,8 @@ use crate::workspace::Bufs;
 use gatemill_kernels::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, ReadoutOp};
 
 /// Forward over T steps, readout included where there is one. Without `dropout` no dropped copies are written or read.
-pub(crate) fn forward(bufs: &Bufs, steps: usize, dropout: bool) -> Vec<Op> {
-    let mut ops = Vec::new();
+pub(crate) fn forward(ops: &mut Vec<Op>, bufs: &Bufs, steps: usize, dropout: bool) {
+    ops.clear();
     let mut x = bufs.x;
     for (layer, b) in bufs.layers.iter().enumerate() {
         let dropped = b.dropped.filter(|_| dropout);
@@ -29,13 +29,12 @@ pub(crate) fn forward(bufs: &Bufs, steps: usize, dropout: bool) -> Vec<Op> {
     if let (Some(logits), Some(nats), Some(h)) = (bufs.logits, bufs.nats, x) {
         ops.extend((0..steps).map(|t| Op::Readout(ReadoutOp { t, h, logits, nats })));
     }
-    ops
 }
 
 /// Backward over T steps. Without a readout the caller has put the outputs' gradient into d_y.
-pub(crate) fn backward(bufs: &Bufs, steps: usize) -> Vec<Op> {
-    let mut ops = Vec::new();
-    let Some(d_y) = bufs.d_y else { return ops };
+pub(crate) fn backward(ops: &mut Vec<Op>, bufs: &Bufs, steps: usize) {
+    ops.clear();
+    let Some(d_y) = bufs.d_y else { return };
     if let Some(d_logits) = bufs.logits {
         ops.extend((0..steps).map(|t| Op::HeadGrad(HeadGradOp { t, d_logits, d_y })));
     }
@@ -56,5 +55,4 @@ pub(crate) fn backward(bufs: &Bufs, steps: usize) -> Vec<Op> {
             ops.push(Op::InputGrad(InputGradOp { layer, t, gates: b.gates, d_h, d_x }));
         }
     }
-    ops
 }

@@ -12,7 +12,7 @@ use crate::network::Network;
 use crate::params::Params;
 use crate::workspace::Bufs;
 use gatemill_crew::Crew;
-use gatemill_kernels::{BufId, Buffer, Cell, Kernels, LANES, Layout, OutOfMemory, Panels, Part, WeightTile};
+use gatemill_kernels::{BufId, Buffer, Cell, Kernels, LANES, Layout, Order, OutOfMemory, Panels, Part, WeightTile};
 
 /// Pieces that a matrix is cut into per worker, where its panels allow.
 const PIECES: usize = 2;
@@ -23,8 +23,8 @@ const SUM_LEAF: usize = 1 << 16;
 
 #[derive(Debug, Clone, Copy)]
 enum Tile {
-    /// Rows from `column` of a product with `a`; h_{t-1} where `previous`.
-    Rows { d: WeightTile, a: BufId, column: usize, previous: bool },
+    /// Rows from `column` of a product with `a`: of the states before in this order where there is one.
+    Rows { d: WeightTile, a: BufId, column: usize, previous: Option<Order> },
     /// A row per symbol.
     Symbols { d: WeightTile },
     /// Rows of dW_ih below an embedding, or of dE.
@@ -32,7 +32,7 @@ enum Tile {
     /// b_ih and b_hh of one panel.
     Biases { d: WeightTile, n: NewState },
     /// p_i, p_f and p_o of one panel.
-    Peepholes { gates: BufId, c: BufId, panel: usize },
+    Peepholes { gates: BufId, c: BufId, panel: usize, order: Order },
     /// The readout's bias.
     HeadBias { d: WeightTile },
 }
@@ -59,6 +59,7 @@ pub struct WeightGrads {
     per_group: usize,
     /// Where the model has an embedding: memory that shard after shard uses.
     embedding: Option<EmbeddingGrad>,
+    /// B of the network as it was made; another batch may have another.
     lanes: usize,
 }
 
@@ -90,24 +91,24 @@ impl WeightGrads {
                 e.ih_tiles().for_each(|(tile, floats)| list.push(Tile::Embedding(tile), floats));
             } else {
                 match x {
-                    Some(x) if s.symbols().is_none() => list.rows(s.panels(), |p| d(p, 0), x, s.k_x(), false),
+                    Some(x) if s.symbols().is_none() => list.rows(s.panels(), |p| d(p, 0), x, s.k_x(), None),
                     _ => (0..s.panels().count())
                         .for_each(|p| list.push(Tile::Symbols { d: d(p, 0) }, s.k_x() * d(p, 0).vectors * LANES)),
                 }
             }
             let d_h = |p: usize| WeightTile { vectors: s.h_panels().width(p), ..d(p, usize::from(gru)) };
-            list.rows(s.h_panels(), d_h, b.h, s.k_h(), true);
+            list.rows(s.h_panels(), d_h, b.h, s.k_h(), Some(layer.order));
             match (b.inner, b.back.and_then(|back| back.projection)) {
                 (Some(m), Some((d_p, _))) => list.row_major(s.inner_panels(), d_p, m, s.k_inner()),
                 // W_hn from d_n, slot 0.
                 (Some(r_h), None) => {
-                    list.rows(s.inner_panels(), |p| WeightTile { vectors: 1, ..d(p, 0) }, r_h, s.k_inner(), false);
+                    list.rows(s.inner_panels(), |p| WeightTile { vectors: 1, ..d(p, 0) }, r_h, s.k_inner(), None);
                 }
                 (None, _) => {}
             }
             if let Some(c) = b.c.filter(|_| s.variant.peepholes) {
                 for panel in 0..s.unit_vectors().count() {
-                    list.push(Tile::Peepholes { gates: b.gates, c, panel }, 3 * LANES);
+                    list.push(Tile::Peepholes { gates: b.gates, c, panel, order: layer.order }, 3 * LANES);
                 }
             }
             for p in (0..s.panels().count()).filter(|_| s.variant.bias) {
@@ -146,8 +147,11 @@ impl WeightGrads {
 
     /// Lanes of shard `s` of a group, among the group's: even, in order.
     pub fn lanes_of(&self, s: usize) -> std::ops::Range<usize> {
+        self.part_of(s, self.lanes)
+    }
+    fn part_of(&self, s: usize, lanes: usize) -> std::ops::Range<usize> {
         let n = self.per_group;
-        s * self.lanes / n..(s + 1) * self.lanes / n
+        s * lanes / n..(s + 1) * lanes / n
     }
 
     /// Computes every tile from the gate gradients that the last backward left in `network`, over the steps of its chunk,
@@ -168,7 +172,7 @@ impl WeightGrads {
     ) {
         let (ws, weights) = (network.workspace(), params.weights());
         for s in 0..self.per_group {
-            let part = Part { steps: network.backward_steps(), lanes: self.lanes_of(s) };
+            let part = Part { steps: network.backward_steps(), lanes: self.part_of(s, network.lanes()) };
             if let Some(embedding) = &mut self.embedding {
                 embedding.sum_symbols(crew, kernels, ws, ids, &part);
             }
@@ -186,7 +190,9 @@ impl WeightGrads {
                 }
                 Tile::HeadBias { d } => kernels.bias_grad(ws, &d, part, out),
                 Tile::Biases { d, n } => biases(kernels, network, d, n, part, out),
-                Tile::Peepholes { gates, c, panel } => kernels.peephole_grad(ws, (gates, c), panel, part, out),
+                Tile::Peepholes { gates, c, panel, order } => {
+                    kernels.peephole_grad(ws, (gates, c), (panel, order), part, out)
+                }
             });
             if let Some(embedding) = &mut self.embedding {
                 embedding.add_to_readout(crew, kernels, &weights, &mut self.shards[group * self.per_group + s]);
@@ -249,7 +255,7 @@ impl List {
         self.tiles.push(tile);
     }
     /// A matrix of k rows: several panels a tile where there are many, several tiles a panel where there are few.
-    fn rows(&mut self, panels: Panels, d: impl Fn(usize) -> WeightTile, a: BufId, k: usize, previous: bool) {
+    fn rows(&mut self, panels: Panels, d: impl Fn(usize) -> WeightTile, a: BufId, k: usize, previous: Option<Order>) {
         let most = (panels.count() / self.pieces).clamp(1, TILE_PANELS);
         let mut p = 0;
         while p < panels.count() {
@@ -262,10 +268,10 @@ impl List {
     /// A matrix of k rows whose d lies in plain rows.
     fn row_major(&mut self, panels: Panels, d: BufId, a: BufId, k: usize) {
         for p in 0..panels.count() {
-            self.row_pieces(row_major(panels, d, p), a, k, false, self.pieces / panels.count());
+            self.row_pieces(row_major(panels, d, p), a, k, None, self.pieces / panels.count());
         }
     }
-    fn row_pieces(&mut self, d: WeightTile, a: BufId, k: usize, previous: bool, pieces: usize) {
+    fn row_pieces(&mut self, d: WeightTile, a: BufId, k: usize, previous: Option<Order>, pieces: usize) {
         let pieces = if d.panels > 1 { 1 } else { pieces.clamp(1, k) };
         for i in 0..pieces {
             let (begin, end) = (i * k / pieces, (i + 1) * k / pieces);

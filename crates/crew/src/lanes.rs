@@ -11,7 +11,7 @@ pub(crate) fn alone(kernels: &Kernels, program: &[Op], steps: usize, pass: &Pass
 }
 
 impl Crew {
-    /// Each worker takes an even part of the lanes.
+    /// Each worker takes lanes with about as many tokens as another's.
     pub(crate) fn by_lanes(
         &self,
         kernels: &Kernels,
@@ -20,13 +20,12 @@ impl Crew {
         pass: &Pass<'_>,
         mut claim: Share<'_>,
     ) {
-        let (lanes, workers) = (claim.lanes(), self.threads());
-        if workers == 1 || lanes.len() <= 1 {
+        let workers = self.threads();
+        if workers == 1 || claim.lanes().len() <= 1 {
             return alone(kernels, program, steps, pass, &mut claim);
         }
-        let border = |worker: usize| lanes.start + lanes.len() * worker / workers;
         self.fork(&|worker| {
-            let part = border(worker)..border(worker + 1);
+            let part = claim.tokens().piece(steps, worker, workers);
             if !part.is_empty() {
                 // SAFETY: the parts of different workers do not overlap; the claim itself waits for the fork to end.
                 let mut share = unsafe { claim.block(part) };

@@ -21,8 +21,9 @@ mod vector; // sixteen lanes on every tier
 
 mod buffer; // owned, aligned memory
 mod pack; // where every weight lies
+mod tokens; // where every token lies
 mod variant; // what a cell may be beside the plain one
-mod view; // where every token lies, and who may touch it
+mod view; // where every buffer lies, and who may touch it
 
 mod math; // tanh, sigmoid, exp
 mod random; // numbers as a function of where they are used
@@ -49,5 +50,6 @@ pub use pack::{
 pub use random::{Purpose, philox, uniform};
 pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, Pass, ReadoutOp, WeightTile};
 pub use table::{Kernels, TileRows};
+pub use tokens::{Batch, BatchError, Order, Part, Tokens};
 pub use variant::{Activation, Activations, Variant, VariantError};
-pub use view::{BufId, Columns, Part, Share, Space, Tokens, TokensMut, Workspace};
+pub use view::{BufId, Columns, Share, Space, TokensMut, Workspace};

@@ -6,6 +6,7 @@
 //! an embedding up to 64 of its columns, k being the symbols.
 //! Masters, gradients and moments share this layout, so the update is one flat loop. Padding is zero and stays zero.
 
+use crate::tokens::Order;
 use crate::variant::Variant;
 use std::ops::Range;
 
@@ -286,6 +287,8 @@ pub struct LayerLayout {
     pub t_hh: Range<usize>,
     /// The second product's, transposed: `[panel of 64 units][k over panels][n*16]` among the transposed.
     pub t_inner: Range<usize>,
+    /// In which order it takes the tokens of a lane.
+    pub order: Order,
 }
 
 /// Where the readout's tensors lie in the flat buffers.
@@ -451,7 +454,8 @@ impl Layout {
             let t_hh = take(&mut all.transposed, shape.d_h_panels().floats(shape.h_panels().vectors() * LANES));
             let inner_k = shape.inner_panels().vectors() * LANES;
             let t_inner = take(&mut all.transposed, second(shape.unit_panels().floats(inner_k)));
-            let layer = LayerLayout { shape, w_ih, w_hh, inner, peepholes, bias, start, t_ih, t_hh, t_inner };
+            let order = Order::Ascending;
+            let layer = LayerLayout { shape, w_ih, w_hh, inner, peepholes, bias, start, t_ih, t_hh, t_inner, order };
             all.layers.push(layer);
         }
         let hidden = shapes.last().map_or(0, LayerShape::outputs);

@@ -12,7 +12,8 @@ use crate::op::readout::{HeadGrad, Loss, Readout};
 use crate::op::weight_grad::{Columns as Rows, WeightGrad};
 use crate::pack::{Cell, Embedding, HeadLayout, LANES, LayerLayout, LayerShape, Weights};
 use crate::table::Kernels;
-use crate::view::{At, BufId, Columns, Part, Share, Space, Tokens, Workspace};
+use crate::tokens::{Order, Part, Tokens};
+use crate::view::{At, BufId, Columns, Share, Space, Workspace};
 
 mod embedding; // the gradients of an embedding and of W_ih above it
 mod variant; // second products of a step, peepholes
@@ -167,7 +168,7 @@ impl Check<'_> {
             grid.columns(),
             grid.space()
         );
-        grid.at()
+        self.ws.at(id)
     }
     fn hidden(&self, id: BufId, name: &str, space: Space, h: usize) -> At {
         self.at(id, name, space, Columns::RowMajor(h))
@@ -185,7 +186,8 @@ impl Check<'_> {
     }
     fn distinct(&self, ids: &[Option<BufId>]) {
         for (i, a) in ids.iter().enumerate() {
-            assert!(a.is_none() || !ids[i + 1..].contains(a), "{}: one buffer in two roles: {ids:?}", self.op);
+            let same = |b: &Option<BufId>| a.zip(*b).is_some_and(|(a, b)| self.ws.overlap(a, b));
+            assert!(!ids[i + 1..].iter().any(same), "{}: one buffer in two roles: {ids:?}", self.op);
         }
     }
     fn per_token(&self, ids: &[u32], name: &str) {
@@ -245,8 +247,9 @@ fn forward<'a>(
         dropped: o.dropped.map(|d| check.hidden(d, "dropped", Space::Rows, l.shape.outputs())).zip(dropout),
         inner: check.inner(o.inner, l),
         tokens: share.tokens(),
+        prev_rows: share.tokens().prev_rows(l.order),
         t: o.t,
-        lanes: share.lanes(),
+        lanes: share.lanes_at(o.t),
         panels: share.part(panels(l)),
     }
 }
@@ -277,17 +280,22 @@ fn backward<'a>(
         d_m: d_m.map(|d_m| check.hidden(d_m, "d_m", Space::Lanes, l.shape.hidden)),
         peepholes: &pass.weights.params[l.peepholes.clone()],
         tokens: share.tokens(),
+        prev_rows: share.tokens().prev_rows(l.order),
         t: o.t,
-        lanes: share.lanes(),
+        lanes: share.lanes_at(o.t),
         panels: share.part(panels(l)),
     }
 }
 
 impl Kernels {
-    /// Carries one operation out on a claim. Panics where a buffer has another form than the model asks.
+    /// Carries one operation out on a claim: on those of its lanes that reach the step. Panics where a buffer has another
+    /// form than the model asks.
     pub fn run(&self, op: &Op, pass: &Pass<'_>, share: &mut Share<'_>) {
         let tokens = share.tokens();
         assert!(op.t() < tokens.steps(), "step {} of {}", op.t(), tokens.steps());
+        if tokens.alive(op.t(), &share.lanes()).is_empty() {
+            return;
+        }
         match op {
             Op::Gates(o) => self.gates(o, pass, share),
             Op::Inner(o) => self.inner(o, pass, share),
@@ -315,7 +323,8 @@ impl Kernels {
             check.per_token(pass.targets, "targets");
         }
         // A softmax needs its whole row: a team shares the lanes out instead of the panels.
-        let lanes = share.part(share.lanes().len());
+        let alive = share.lanes_at(o.t);
+        let lanes = share.part(alive.len());
         let nats = check.at(o.nats, "nats", Space::Tokens, Columns::Scalar);
         let r = Readout {
             head,
@@ -325,7 +334,7 @@ impl Kernels {
             loss: loss.then_some(Loss { targets: pass.targets, nats, scale: pass.scale }),
             tokens: share.tokens(),
             t: o.t,
-            lanes: share.lanes().start + lanes.start..share.lanes().start + lanes.end,
+            lanes: alive.start + lanes.start..alive.start + lanes.end,
         };
         // SAFETY: as in `gates`.
         unsafe { (self.table().readout)(&r) }
@@ -344,7 +353,7 @@ impl Kernels {
             dropout: top.zip(pass.output_dropout),
             tokens: share.tokens(),
             t: o.t,
-            lanes: share.lanes(),
+            lanes: share.lanes_at(o.t),
             panels: share.part(head.d_h_panels().count()),
         };
         // SAFETY: as in `gates`.
@@ -371,8 +380,9 @@ impl Kernels {
             d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.outputs()),
             d_x: o.d_x.map(|x| (check.hidden(x, "d_x", Space::Rows, l.shape.inputs()), below.zip(pass.dropout))),
             tokens: share.tokens(),
+            prev_rows: share.tokens().prev_rows(l.order),
             t: o.t,
-            lanes: share.lanes(),
+            lanes: share.lanes_at(o.t),
             d_h_panels: share.part(l.shape.d_h_panels().count()),
             d_x_panels: if o.d_x.is_some() { share.part(l.shape.d_x_panels().count()) } else { 0..0 },
         };
@@ -420,7 +430,7 @@ impl Kernels {
         let grid = ws.grid(tile.d);
         assert!(grid.space() == Space::Tokens && (1..=4).contains(&tile.vectors), "weight gradient: {tile:?}");
         // Saturating: a tile that wraps around would pass for one that is inside.
-        let (end, at) = (tile.first_vector.saturating_add(tile.vectors), grid.at());
+        let (end, at) = (tile.first_vector.saturating_add(tile.vectors), ws.at(tile.d));
         let (p, floats, inside) = match grid.columns() {
             Columns::Panels(s) if tile.panel < s.count() && (1..=s.count() - tile.panel).contains(&tile.panels) => {
                 let narrowest = s.width(tile.panel + tile.panels - 1);
@@ -442,13 +452,13 @@ impl Kernels {
 
     /// `out [panel][rows][n*16] = sum over tokens a[row(token)][column..]^T d[token]`, tokens of `part` ascending.
     ///
-    /// `previous`: row(token) is the previous state's row (W_hh), else the token's own (W_ih, readout). Panics where the
-    /// tile is not inside its buffers.
+    /// `previous`: row(token) is that of the state before it in this order (W_hh), else the token's own (W_ih, readout).
+    /// Panics where the tile is not inside its buffers.
     pub fn weight_grad(
         &self,
         ws: &Workspace,
         tile: &WeightTile,
-        (a, column, previous): (BufId, usize, bool),
+        (a, column, previous): (BufId, usize, Option<Order>),
         part: &Part,
         out: &mut [f32],
     ) {
@@ -459,12 +469,12 @@ impl Kernels {
         assert!(grid.space() == Space::Rows && matches!(grid.columns(), Columns::RowMajor(_)), "weight gradient: a");
         assert!(out.len() == rows * width, "weight gradient: {} floats are no whole rows", out.len());
         let end = column.saturating_add(rows);
-        assert!(end <= grid.at().row_stride(), "weight gradient: columns {column}..{end}");
+        assert!(end <= grid.width(), "weight gradient: columns {column}..{end}");
         let tokens: &Tokens = ws.tokens();
         inside(tokens, part);
-        let index = if previous { tokens.prev_rows() } else { tokens.own_rows() };
-        let panel_stride = 4 * ws.grid(tile.d).at().panel_stride();
-        let g = WeightGrad { a: grid.at(), column, index, d, panels: tile.panels, panel_stride, tokens, part };
+        let index = previous.map_or(tokens.own_rows(), |order| tokens.prev_rows(order));
+        let panel_stride = 4 * ws.at(tile.d).panel_stride();
+        let g = WeightGrad { a: ws.at(a), column, index, d, panels: tile.panels, panel_stride, tokens, part };
         // SAFETY: rows come from Tokens; columns, tile and out were just checked.
         unsafe { (self.table().weight_grad)(&g, out) }
     }

@@ -14,7 +14,8 @@ use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
 use crate::op::variant::inner::InnerGrad;
 use crate::op::weight_grad::{Columns, WeightGrad};
 use crate::pack::Panels;
-use crate::view::{Column, Part, Tokens};
+use crate::tokens::{Order, Part, Tokens};
+use crate::view::Column;
 
 /// Adam on flat stretches: scalars, w, g, m, v.
 type AdamEntry = unsafe fn(&Gradient, &Adam, &mut [f32], &[f32], &mut [f32], &mut [f32]);
@@ -61,7 +62,7 @@ pub(crate) struct Variants {
     pub(crate) backward: unsafe fn(&Backward<'_>),
     pub(crate) output_grad: unsafe fn(&Backward<'_>),
     pub(crate) inner_grad: unsafe fn(&InnerGrad<'_>),
-    pub(crate) peephole_grad: unsafe fn(Columns, Column, &Tokens, &Part, &mut [f32]),
+    pub(crate) peephole_grad: unsafe fn((Columns, Column), (&Tokens, Order), &Part, &mut [f32]),
 }
 
 /// Rows of a tier's tiles whose panel has 1, 2, 3 or 4 vectors of 16 columns.
@@ -114,7 +115,8 @@ macro_rules! entries {
             use crate::pack::Panels;
             use crate::op::variant::inner::InnerGrad;
             use crate::table::{Table, TileRows, Variants, entry, map};
-            use crate::view::{Column, Part, Tokens};
+            use crate::tokens::{Order, Part, Tokens};
+            use crate::view::Column;
             type V = <$tiles as Tier>::V;
 
             entry!([$($features)?] forward(f: &Forward<'_>) = op::gates::forward::<$tiles>);
@@ -124,7 +126,8 @@ macro_rules! entries {
             entry!([$($features)?] variant_backward(b: &Backward<'_>) = op::variant::backward::<$tiles>);
             entry!([$($features)?] output_grad(b: &Backward<'_>) = op::variant::inner::output_grad::<$tiles>);
             entry!([$($features)?] inner_grad(g: &InnerGrad<'_>) = op::variant::inner::grad::<$tiles>);
-            entry!([$($features)?] peephole_grad(d: Columns, c: Column, tokens: &Tokens, part: &Part, out: &mut [f32])
+            entry!([$($features)?] peephole_grad(
+                rows: (Columns, Column), tokens: (&Tokens, Order), part: &Part, out: &mut [f32])
                 = op::variant::peephole::peephole_grad::<V>);
             entry!([$($features)?] input_grad(g: &InputGrad<'_>) = op::input_grad::input_grad::<$tiles>);
             entry!([$($features)?] readout(r: &Readout<'_>) = op::readout::readout::<$tiles>);

@@ -1,112 +1,29 @@
 //! Buffers shaped by tokens, and the one sound way to split them among workers.
 //!
-//! A pass over a chunk works on T time steps of B lanes. Token n = `offset[t] + b` has **row** 1 + B + n; row 0 is
-//! zeros, rows 1..=B are the carried states. Each token names the row of its h_{t-1} (`prev_row`): the token before it
-//! in its lane, the lane's carried state, or row 0 after a reset. Everything that a pass keeps lies in a [`Workspace`],
-//! as one of three kinds of rows: per row, per token, per lane.
+//! Everything that a pass keeps lies in a [`Workspace`], as one of three kinds of rows: per row, per token, per lane
+//! (`tokens.rs` says which is which). Some columns of a row-major buffer can be a buffer of their own, a window: the two
+//! directions of a layer write theirs into one row, which the layer above reads. A workspace takes one batch after the
+//! other, in memory that only grows.
 //!
 //! **Who may touch what.** A [`Share`] is a claim on some lanes of a workspace, or on some panels of all lanes. The
 //! whole claim comes from `&mut Workspace`. Claims on different lanes of it may be used side by side, because every
 //! operation of this crate writes only cells of its share's lanes and reads only these, row 0 (which nobody writes) and
-//! read-only weights. `prev_row` never leaves its lane: `Tokens` can't be built otherwise. A claim on panels reads the
+//! read-only weights. The row before a token never leaves its lane: `Tokens` can't be built otherwise. A claim on panels reads the
 //! columns of its neighbours too, so its holders must meet at a barrier between any two operations. Both constructors
 //! are unsafe, and `crew` holds the argument that lanes and panels are disjoint.
 
 use crate::buffer::{Buffer, OutOfMemory};
 use crate::pack::{LANES, Panels};
+use crate::tokens::{Batch, BatchError, Tokens};
 use std::marker::PhantomData;
 use std::ops::Range;
-
-/// Where each token of a chunk lies, and which row holds its previous state.
-#[derive(Debug, Clone)]
-pub struct Tokens {
-    steps: usize,
-    lanes: usize,
-    /// `[T * B]`.
-    prev_row: Vec<u32>,
-    /// `[T * B]`: 1 + B + n.
-    own_row: Vec<u32>,
-}
-
-impl Tokens {
-    /// T steps of B lanes without resets. Panics where T * B + B + 1 is no u32.
-    pub fn rectangular(steps: usize, lanes: usize) -> Self {
-        let n = steps.checked_mul(lanes).expect("steps * lanes overflows");
-        assert!(n + lanes + 1 < u32::MAX as usize, "{n} tokens in a chunk do not fit 32-bit rows");
-        let row = |i: usize| i as u32;
-        // The token before token n of step t >= 1 is n - B, in row 1 + B + (n - B) = 1 + n; at step 0 it is carried row
-        // 1 + b = 1 + n.
-        Self {
-            steps,
-            lanes,
-            prev_row: (0..n).map(|i| row(1 + i)).collect(),
-            own_row: (0..n).map(|i| row(1 + lanes + i)).collect(),
-        }
-    }
-    /// T.
-    pub fn steps(&self) -> usize {
-        self.steps
-    }
-    /// B.
-    pub fn lanes(&self) -> usize {
-        self.lanes
-    }
-    /// Tokens: T * B.
-    pub fn count(&self) -> usize {
-        self.prev_row.len()
-    }
-    /// Rows: zeros, carried states, tokens.
-    pub fn rows(&self) -> usize {
-        1 + self.lanes + self.count()
-    }
-    /// Token of (t, lane).
-    pub fn token(&self, t: usize, lane: usize) -> usize {
-        assert!(t < self.steps && lane < self.lanes, "no token at step {t}, lane {lane}");
-        t * self.lanes + lane
-    }
-    /// Row of token `n`.
-    pub fn row(&self, n: usize) -> usize {
-        1 + self.lanes + n
-    }
-    /// Row of the state that lane `b` carried in.
-    pub fn carried_row(&self, lane: usize) -> usize {
-        1 + lane
-    }
-    /// The state before (t, lane) is zero: a new document begins there.
-    pub fn reset(&mut self, t: usize, lane: usize) {
-        let n = self.token(t, lane);
-        self.prev_row[n] = 0;
-    }
-    /// Takes all resets back.
-    pub fn clear_resets(&mut self) {
-        for (n, row) in self.prev_row.iter_mut().enumerate() {
-            *row = 1 + n as u32;
-        }
-    }
-    /// Row of h_{t-1} of each token.
-    pub fn prev_rows(&self) -> &[u32] {
-        &self.prev_row
-    }
-    pub(crate) fn own_rows(&self) -> &[u32] {
-        &self.own_row
-    }
-}
-
-/// The tokens that a sum runs over: the first steps of some lanes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    /// Steps `0..steps`.
-    pub steps: usize,
-    /// The lanes of one shard.
-    pub lanes: Range<usize>,
-}
 
 /// What the rows of a buffer stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Space {
-    /// Zeros, carried states, tokens: 1 + B + T*B rows.
+    /// Zeros, carried states, tokens: 1 + B + N rows, N = T*B where the batch is even.
     Rows,
-    /// Tokens: T*B rows.
+    /// Tokens: N rows.
     Tokens,
     /// Lanes: B rows.
     Lanes,
@@ -127,13 +44,18 @@ pub enum Columns {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BufId(usize);
 
-#[derive(Debug)]
+/// The form of a buffer.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Grid {
-    data: Buffer,
+    /// Which memory it is in, and at which float of it row 0 begins.
+    memory: usize,
+    first: usize,
     space: Space,
     columns: Columns,
     rows: usize,
     row_stride: usize,
+    /// Floats of a row that are its own.
+    width: usize,
 }
 
 /// A buffer's address arithmetic; plain numbers, valid while the workspace lives.
@@ -218,39 +140,103 @@ impl Column {
 pub struct Workspace {
     tokens: Tokens,
     grids: Vec<Grid>,
+    /// Each as long as the largest batch so far needed.
+    memory: Vec<Buffer>,
+}
+
+/// Floats of a row and of `rows` rows. Errors: more than can be counted.
+fn sizes(columns: Columns, rows: usize) -> Result<(usize, usize), OutOfMemory> {
+    let (row_stride, len) = match columns {
+        // One vector more than the columns need: no power of two, and a slack that a tile may read into.
+        Columns::RowMajor(c) => {
+            let stride = c.checked_next_multiple_of(LANES).and_then(|c| c.checked_add(LANES));
+            (stride.unwrap_or(0), stride.and_then(|stride| rows.checked_mul(stride)))
+        }
+        Columns::Panels(p) => (0, p.vectors().checked_mul(LANES).and_then(|floats| rows.checked_mul(floats))),
+        Columns::Scalar => (1, Some(rows)),
+    };
+    Ok((row_stride, len.ok_or(OutOfMemory { bytes: usize::MAX })?))
+}
+
+impl Space {
+    fn rows(self, tokens: usize, lanes: usize) -> usize {
+        match self {
+            Space::Rows => 1 + lanes + tokens,
+            Space::Tokens => tokens,
+            Space::Lanes => lanes,
+        }
+    }
 }
 
 impl Workspace {
     /// A workspace of no buffers yet.
     pub fn new(tokens: Tokens) -> Self {
-        Self { tokens, grids: Vec::new() }
+        Self { tokens, grids: Vec::new(), memory: Vec::new() }
     }
     /// Adds a buffer of zeros. Errors: the memory is not to be had.
     pub fn add(&mut self, space: Space, columns: Columns) -> Result<BufId, OutOfMemory> {
-        let rows = self.rows_of(space);
-        let (row_stride, len) = match columns {
-            // One vector more than the columns need: no power of two, and a slack that a tile may read into.
-            Columns::RowMajor(c) => {
-                let stride = c.checked_next_multiple_of(LANES).and_then(|c| c.checked_add(LANES));
-                (stride.unwrap_or(0), stride.and_then(|stride| rows.checked_mul(stride)))
-            }
-            Columns::Panels(p) => (0, p.vectors().checked_mul(LANES).and_then(|floats| rows.checked_mul(floats))),
-            Columns::Scalar => (1, Some(rows)),
-        };
-        let data = Buffer::zeroed(len.ok_or(OutOfMemory { bytes: usize::MAX })?)?;
-        self.grids.push(Grid { data, space, columns, rows, row_stride });
+        let rows = space.rows(self.tokens.count(), self.tokens.lanes());
+        let (row_stride, len) = sizes(columns, rows)?;
+        self.memory.push(Buffer::zeroed(len)?);
+        let memory = self.memory.len() - 1;
+        self.grids.push(Grid { memory, first: 0, space, columns, rows, row_stride, width: row_stride });
         Ok(BufId(self.grids.len() - 1))
     }
-    fn rows_of(&self, space: Space) -> usize {
-        match space {
-            Space::Rows => self.tokens.rows(),
-            Space::Tokens => self.tokens.count(),
-            Space::Lanes => self.tokens.lanes(),
+    /// `columns` columns of a row-major buffer, from vector `vector` on, as a buffer: nothing is copied. Panics where they
+    /// are not inside it.
+    pub fn window(&mut self, of: BufId, vector: usize, columns: usize) -> BufId {
+        let whole = self.grid(of);
+        let (first, width) = (vector * LANES, columns.next_multiple_of(LANES));
+        let inside = matches!(whole.columns, Columns::RowMajor(c) if first + width <= c.next_multiple_of(LANES));
+        assert!(inside, "a window of {columns} columns from {first} on of {:?}", whole.columns);
+        self.grids.push(Grid { first: whole.first + first, columns: Columns::RowMajor(columns), width, ..*whole });
+        BufId(self.grids.len() - 1)
+    }
+    /// Takes another batch from here on: carried states are zero, there are no resets, and what else the buffers hold is
+    /// of no meaning. Allocates only where the batch needs more than any before.
+    ///
+    /// Errors: a form that is none, the memory is not to be had; the batch is then the one that was, from zero states.
+    pub fn set_batch(&mut self, batch: Batch<'_>) -> Result<(), BatchError> {
+        let tokens = batch.tokens()?;
+        let placed = self.grow(tokens, batch.lanes()).and_then(|()| self.tokens.place(batch, tokens));
+        for grid in &mut self.grids {
+            grid.rows = grid.space.rows(self.tokens.count(), self.tokens.lanes());
+        }
+        self.clear_states();
+        Ok(placed?)
+    }
+    /// Makes room for a batch. What a buffer that grows held is lost.
+    fn grow(&mut self, tokens: usize, lanes: usize) -> Result<(), OutOfMemory> {
+        for grid in &self.grids {
+            let (memory, (_, len)) =
+                (&mut self.memory[grid.memory], sizes(grid.columns, grid.space.rows(tokens, lanes))?);
+            if memory.len() < len {
+                *memory = Buffer::zeroed(len)?;
+            }
+        }
+        Ok(())
+    }
+    /// Zeros in row 0, in the carried rows, and in what goes by lane.
+    fn clear_states(&mut self) {
+        let lanes = self.tokens.lanes();
+        for g in &self.grids {
+            let rows = match g.space {
+                Space::Rows => 1 + lanes,
+                Space::Lanes => lanes,
+                Space::Tokens => continue,
+            };
+            let memory = &mut self.memory[g.memory];
+            match g.columns {
+                Columns::Panels(p) => (0..p.count()).for_each(|i| {
+                    memory[p.offset(i, g.rows)..][..rows * p.width(i) * LANES].fill(0.0);
+                }),
+                _ => memory[..rows * g.row_stride].fill(0.0),
+            }
         }
     }
     /// Bytes of all buffers.
     pub fn size_bytes(&self) -> usize {
-        self.grids.iter().map(|g| g.data.len() * 4).sum()
+        self.memory.iter().map(|memory| memory.len() * 4).sum()
     }
     /// Where the tokens lie.
     pub fn tokens(&self) -> &Tokens {
@@ -260,54 +246,68 @@ impl Workspace {
     pub fn tokens_mut(&mut self) -> TokensMut<'_> {
         TokensMut(&mut self.tokens)
     }
-    /// A whole buffer.
+    /// A whole buffer. Panics where it is a window.
     pub fn buf(&self, id: BufId) -> &[f32] {
-        &self.grid(id).data
+        let g = self.grid(id);
+        &self.memory[g.memory][..g.len()]
     }
-    /// A whole buffer.
+    /// A whole buffer. Panics where it is a window.
     pub fn buf_mut(&mut self, id: BufId) -> &mut [f32] {
-        &mut self.grids[id.0].data
+        let g = *self.grid(id);
+        &mut self.memory[g.memory][..g.len()]
     }
     /// Columns `0..len` of `row` of a row-major or scalar buffer.
     pub fn row(&self, id: BufId, row: usize, len: usize) -> &[f32] {
         let g = self.grid(id);
-        let begin = g.row_start(row, len);
-        &g.data[begin..begin + len]
+        &self.memory[g.memory][g.row_start(row, len)..][..len]
     }
     /// Columns `0..len` of `row` of a row-major or scalar buffer.
     pub fn row_mut(&mut self, id: BufId, row: usize, len: usize) -> &mut [f32] {
-        let g = &mut self.grids[id.0];
-        let begin = g.row_start(row, len);
-        &mut g.data[begin..begin + len]
+        let g = *self.grid(id);
+        &mut self.memory[g.memory][g.row_start(row, len)..][..len]
     }
     /// The vector of 16 units `vector` of `row` of a panelled or row-major buffer.
     pub fn vector(&self, id: BufId, vector: usize, row: usize) -> &[f32] {
         let g = self.grid(id);
-        let at = g.vector_start(vector, row);
-        &g.data[at..at + LANES]
+        &self.memory[g.memory][g.vector_start(vector, row)..][..LANES]
     }
     /// As [`Workspace::vector`], to write.
     pub fn vector_mut(&mut self, id: BufId, vector: usize, row: usize) -> &mut [f32] {
-        let g = &mut self.grids[id.0];
-        let at = g.vector_start(vector, row);
-        &mut g.data[at..at + LANES]
+        let g = *self.grid(id);
+        &mut self.memory[g.memory][g.vector_start(vector, row)..][..LANES]
     }
     /// Copies row `from` to row `to`, all columns.
     pub fn copy_row(&mut self, id: BufId, from: usize, to: usize) {
-        let g = &mut self.grids[id.0];
+        let g = *self.grid(id);
         assert!(from < g.rows && to < g.rows, "rows {from}, {to} of {}", g.rows);
+        let memory = &mut self.memory[g.memory];
         match g.columns {
             Columns::Panels(p) => {
                 for i in 0..p.count() {
                     let (base, w) = (p.offset(i, g.rows), p.width(i) * LANES);
-                    g.data.copy_within(base + from * w..base + (from + 1) * w, base + to * w);
+                    memory.copy_within(base + from * w..base + (from + 1) * w, base + to * w);
                 }
             }
-            _ => g.data.copy_within(from * g.row_stride..(from + 1) * g.row_stride, to * g.row_stride),
+            _ => {
+                let [from, to] = [from, to].map(|row| g.first + row * g.row_stride);
+                memory.copy_within(from..from + g.width, to);
+            }
         }
     }
     pub(crate) fn grid(&self, id: BufId) -> &Grid {
         &self.grids[id.0]
+    }
+    /// A buffer's addresses.
+    pub(crate) fn at(&self, id: BufId) -> At {
+        let g = self.grid(id);
+        let base = self.memory[g.memory].as_raw().wrapping_add(g.first);
+        At { base, columns: g.columns, rows: g.rows, row_stride: g.row_stride }
+    }
+    /// Some number is in both buffers.
+    pub(crate) fn overlap(&self, a: BufId, b: BufId) -> bool {
+        let (a, b) = (self.grid(a), self.grid(b));
+        // Windows of one buffer have its rows.
+        a.memory == b.memory && a.first < b.first + b.width.max(1) && b.first < a.first + a.width.max(1)
     }
     /// The claim on everything.
     pub fn share(&mut self) -> Share<'_> {
@@ -337,13 +337,22 @@ impl Grid {
     pub(crate) fn columns(&self) -> Columns {
         self.columns
     }
-    pub(crate) fn at(&self) -> At {
-        At { base: self.data.as_raw(), columns: self.columns, rows: self.rows, row_stride: self.row_stride }
+    /// Floats of a row that a product may read.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+    /// Floats of the whole of it.
+    fn len(&self) -> usize {
+        assert!(self.width == self.row_stride, "a window is no buffer by itself");
+        match self.columns {
+            Columns::Panels(p) => p.floats(self.rows),
+            _ => self.rows * self.row_stride,
+        }
     }
     fn row_start(&self, row: usize, len: usize) -> usize {
         assert!(!matches!(self.columns, Columns::Panels(_)), "a panelled buffer has no plain rows");
-        assert!(row < self.rows && len <= self.row_stride, "row {row} of {}, {len} columns", self.rows);
-        row * self.row_stride
+        assert!(row < self.rows && len <= self.width, "row {row} of {}, {len} columns", self.rows);
+        self.first + row * self.row_stride
     }
     fn vector_start(&self, vector: usize, row: usize) -> usize {
         assert!(row < self.rows, "row {row} of {}", self.rows);
@@ -354,7 +363,7 @@ impl Grid {
             }
             Columns::RowMajor(c) => {
                 assert!(vector * LANES < c, "vector {vector} of {c} columns");
-                row * self.row_stride + vector * LANES
+                self.first + row * self.row_stride + vector * LANES
             }
             Columns::Scalar => panic!("a buffer of scalars has no vectors"),
         }
@@ -385,6 +394,10 @@ impl<'w> Share<'w> {
     pub fn lanes(&self) -> Range<usize> {
         self.lanes.clone()
     }
+    /// Those of them that reach step `t`.
+    pub(crate) fn lanes_at(&self, t: usize) -> Range<usize> {
+        self.ws.tokens.alive(t, &self.lanes)
+    }
     /// Where the tokens lie.
     pub fn tokens(&self) -> &Tokens {
         &self.ws.tokens
@@ -413,25 +426,6 @@ impl<'w> Share<'w> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn previous_rows_stay_in_their_lane() {
-        let (t_count, b) = (5, 3);
-        let mut tokens = Tokens::rectangular(t_count, b);
-        tokens.reset(2, 1);
-        for t in 0..t_count {
-            for lane in 0..b {
-                let want = match (t, lane) {
-                    (2, 1) => 0,
-                    (0, _) => tokens.carried_row(lane),
-                    _ => tokens.row(tokens.token(t - 1, lane)),
-                };
-                assert_eq!(tokens.prev_rows()[tokens.token(t, lane)] as usize, want);
-            }
-        }
-        tokens.clear_resets();
-        assert_eq!(tokens.prev_rows(), Tokens::rectangular(t_count, b).prev_rows());
-    }
 
     #[test]
     fn parts_cover_without_overlap() {
@@ -466,5 +460,63 @@ mod tests {
             ws.copy_row(id, 7, 2);
             assert_eq!(ws.vector(id, 1, 2), before);
         }
+    }
+
+    #[test]
+    fn a_window_is_some_columns_of_its_buffer() {
+        let mut ws = Workspace::new(Tokens::rectangular(2, 3));
+        let whole = ws.add(Space::Rows, Columns::RowMajor(16 + 32)).unwrap();
+        let other = ws.add(Space::Rows, Columns::RowMajor(48)).unwrap();
+        let (low, high) = (ws.window(whole, 0, 9), ws.window(whole, 1, 20));
+        for (i, x) in ws.buf_mut(whole).iter_mut().enumerate() {
+            *x = i as f32;
+        }
+        assert_eq!(ws.row(high, 7, 20), &ws.row(whole, 7, 48)[16..36]);
+        assert_eq!(ws.vector(high, 1, 7), &ws.row(whole, 7, 48)[32..]);
+        let (below, above) = (ws.row(low, 2, 9).to_vec(), ws.row(high, 7, 20).to_vec());
+        ws.copy_row(high, 7, 2);
+        assert_eq!((ws.row(low, 2, 9), ws.row(high, 2, 20)), (&below[..], &above[..]));
+        let overlaps = |a, b| ws.overlap(a, b);
+        assert!(overlaps(whole, low) && overlaps(high, whole) && overlaps(low, low));
+        assert!(!overlaps(low, high) && !overlaps(whole, other));
+    }
+
+    #[test]
+    fn memory_stays_where_it_suffices_and_states_are_zero_after_every_change() {
+        let mut ws = Workspace::new(Tokens::rectangular(4, 3));
+        let rows = ws.add(Space::Rows, Columns::RowMajor(20)).unwrap();
+        let panels = ws.add(Space::Rows, Columns::Panels(Panels::fixed(2, 1))).unwrap();
+        let lanes = ws.add(Space::Lanes, Columns::RowMajor(20)).unwrap();
+        let window = ws.window(rows, 1, 4);
+        let bytes = ws.size_bytes();
+        let mut places = Vec::new();
+        for batch in [
+            Batch::Packed { batch_sizes: &[2, 1] },
+            Batch::Even { steps: 1, lanes: 1 },
+            Batch::Even { steps: 2, lanes: 4 },
+            Batch::Packed { batch_sizes: &[3, 3, 3, 3] },
+        ] {
+            for id in [rows, panels, lanes] {
+                ws.buf_mut(id).fill(f32::NAN);
+            }
+            ws.set_batch(batch).unwrap();
+            assert_eq!(ws.tokens().lanes(), batch.lanes());
+            for row in 0..=batch.lanes() {
+                let all = [
+                    ws.row(rows, row, 20),
+                    ws.vector(panels, 0, row),
+                    ws.vector(panels, 1, row),
+                    ws.row(window, row, 4),
+                ];
+                assert!(all.into_iter().flatten().all(|&x| x == 0.0), "{batch:?} row {row}");
+            }
+            assert!(ws.buf(lanes).iter().all(|&x| x == 0.0));
+            places.push((ws.buf(rows).as_ptr(), ws.buf(panels).as_ptr()));
+        }
+        assert!(places.iter().all(|&place| place == places[0]));
+        // The lanes alone grew, by one.
+        assert_eq!(ws.size_bytes(), bytes + 4 * 48);
+        let refused = ws.set_batch(Batch::Packed { batch_sizes: &[1, 2] });
+        assert!(matches!(refused, Err(BatchError::Rising { .. })) && ws.tokens().count() == 12);
     }
 }

@@ -2,7 +2,7 @@
 
 use gatemill_kernels::{
     BufId, Cell, Columns, Dropout, Embedding, GateGradOp, GatesOp, HeadGradOp, Input, InputGradOp, Kernels, LayerShape,
-    Layout, Op, Panels, Part, Pass, ReadoutOp, Space, Tokens, WeightTile, Weights, Workspace,
+    Layout, Op, Order, Panels, Part, Pass, ReadoutOp, Space, Tokens, WeightTile, Weights, Workspace,
 };
 
 const STEPS: usize = 2;
@@ -80,7 +80,13 @@ impl Field {
         WeightTile { d: self.gates, panel: 0, panels: 1, first_vector: 0, vectors: 4 }
     }
     fn weight_grad(&self, tile: WeightTile, column: usize, part: Part, len: usize) {
-        Kernels::best().weight_grad(&self.ws, &tile, (self.h, column, true), &part, &mut vec![0.0; len]);
+        Kernels::best().weight_grad(
+            &self.ws,
+            &tile,
+            (self.h, column, Some(Order::Ascending)),
+            &part,
+            &mut vec![0.0; len],
+        );
     }
 }
 
@@ -181,7 +187,7 @@ refused! {
     weight_grad_of_lanes_too_many: "of 2 steps, 3 lanes", |f| f.weight_grad(f.tile(), 0, Part { steps: 2, lanes: 1..4 }, 64);
     weight_grad_of_steps_too_many: "of 2 steps, 3 lanes", |f| f.weight_grad(f.tile(), 0, Part { steps: 3, lanes: 0..3 }, 64);
     weight_grad_of_gates_by_gates: "weight gradient: a",
-        |f| Kernels::best().weight_grad(&f.ws, &f.tile(), (f.gates, 0, false), &ALL, &mut [0.0; 64]);
+        |f| Kernels::best().weight_grad(&f.ws, &f.tile(), (f.gates, 0, None), &ALL, &mut [0.0; 64]);
     symbol_grad_with_too_few_symbols: "symbol gradient",
         |f| Kernels::best().symbol_grad(&f.ws, &f.tile(), &f.ids[1..], &ALL, &mut [0.0; 64]);
     symbol_grad_of_half_a_row: "symbol gradient",

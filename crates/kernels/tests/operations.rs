@@ -4,8 +4,8 @@
 mod place;
 
 use gatemill_kernels::{
-    BufId, Cell, Columns, Input, Isa, Kernels, LANES, LayerShape, Layout, Op, Panels, Part, Pass, ReadoutOp, Space,
-    Tokens, WeightTile, Weights, Workspace,
+    BufId, Cell, Columns, Input, Isa, Kernels, LANES, LayerShape, Layout, Op, Order, Panels, Part, Pass, ReadoutOp,
+    Space, Tokens, WeightTile, Weights, Workspace,
 };
 use gatemill_oracle::SplitMix64;
 use gatemill_oracle::loss::{log_softmax, softmax};
@@ -183,12 +183,16 @@ fn weight_gradients_are_sums_over_tokens_in_order() {
                     let mut out = Guarded::ending(rows * width + 1);
                     out.fill(CANARY);
                     let (canary, out) = out.split_first_mut().unwrap();
-                    kernels.weight_grad(&f.ws, &tile, (f.a, column, previous), &part, out);
+                    kernels.weight_grad(&f.ws, &tile, (f.a, column, previous.then_some(Order::Ascending)), &part, out);
                     assert_eq!(*canary, CANARY);
                     for r in 0..rows {
                         for c in 0..width {
                             let a_row = |n: usize| {
-                                if previous { f.ws.tokens().prev_rows()[n] as usize } else { f.ws.tokens().row(n) }
+                                if previous {
+                                    f.ws.tokens().prev_rows(Order::Ascending)[n] as usize
+                                } else {
+                                    f.ws.tokens().row(n)
+                                }
                             };
                             let a = |n: usize| f.ws.row(f.a, a_row(n), A)[column + r];
                             let want = tokens.iter().fold(0.0_f32, |sum, &n| a(n).mul_add(f.d(&tile, n, c), sum));

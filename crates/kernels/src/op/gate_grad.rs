@@ -6,8 +6,9 @@
 use crate::math::tanh;
 use crate::pack::{Cell, LANES, LayerShape};
 use crate::tile::Tier;
+use crate::tokens::Tokens;
 use crate::vector::Vector;
-use crate::view::{At, Column, Tokens};
+use crate::view::{At, Column};
 use std::ops::Range;
 
 /// The resolved operation.
@@ -28,6 +29,8 @@ pub(crate) struct Backward<'a> {
     /// p_i, p_f, p_o `[panel][3][16]`, or none.
     pub(crate) peepholes: &'a [f32],
     pub(crate) tokens: &'a Tokens,
+    /// Row of the state before each token, in the layer's order.
+    pub(crate) prev_rows: &'a [u32],
     pub(crate) t: usize,
     pub(crate) lanes: Range<usize>,
     pub(crate) panels: Range<usize>,
@@ -42,6 +45,7 @@ pub(super) struct Units<'a> {
     c: Option<Column>,
     pub(super) gates: Column,
     tokens: &'a Tokens,
+    prev_rows: &'a [u32],
 }
 
 /// # Safety
@@ -96,6 +100,7 @@ impl<'a> Units<'a> {
                 c: b.c.map(|c| c.column(vector)),
                 gates: b.gates.column(p),
                 tokens: b.tokens,
+                prev_rows: b.prev_rows,
             }
         }
     }
@@ -107,7 +112,7 @@ impl<'a> Units<'a> {
     }
     #[inline(always)]
     pub(super) fn prev_row(&self, token: usize) -> usize {
-        self.tokens.prev_rows()[token] as usize
+        self.prev_rows[token] as usize
     }
 }
 

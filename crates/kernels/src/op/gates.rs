@@ -16,8 +16,9 @@ use crate::math::{sigmoid, tanh};
 use crate::pack::{Cell, LANES, LayerLayout, Weights};
 use crate::random::unit_words;
 use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::tokens::Tokens;
 use crate::vector::Vector;
-use crate::view::{At, Column, Tokens};
+use crate::view::{At, Column};
 use std::ops::Range;
 
 /// Inverted dropout between layers: which unit survives is a function of (seed, layer, lane, position, unit).
@@ -70,6 +71,8 @@ pub(crate) struct Forward<'a> {
     /// By row: what a variant's second product reads.
     pub(crate) inner: Option<At>,
     pub(crate) tokens: &'a Tokens,
+    /// Row of the state before each token, in the layer's order.
+    pub(crate) prev_rows: &'a [u32],
     pub(crate) t: usize,
     pub(crate) lanes: Range<usize>,
     pub(crate) panels: Range<usize>,
@@ -117,7 +120,7 @@ pub(super) unsafe fn forward_of<T: Tier, const VARIANT: bool>(f: &Forward<'_>) {
             let token = f.tokens.token(f.t, lane);
             let mut prev = [0; MAX_ROWS];
             for (i, row) in prev.iter_mut().enumerate().take(m) {
-                *row = f.tokens.prev_rows()[token + i] as usize;
+                *row = f.prev_rows[token + i] as usize;
             }
             let at = Lanes { m, lane, token, prev };
             // SAFETY: rows and panels are in range by the caller's promise; start rows by the clamp below.

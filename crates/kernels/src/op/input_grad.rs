@@ -5,8 +5,9 @@
 
 use crate::pack::{Cell, LANES, LayerLayout, Panels, Weights};
 use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::tokens::Tokens;
 use crate::vector::Vector;
-use crate::view::{At, Tokens};
+use crate::view::At;
 use std::ops::Range;
 
 use super::gates::Dropout;
@@ -21,6 +22,8 @@ pub(crate) struct InputGrad<'a> {
     /// By row: dx_t, where it is wanted, with the layer below and the dropout that stood between.
     pub(crate) d_x: Option<(At, Option<(usize, Dropout)>)>,
     pub(crate) tokens: &'a Tokens,
+    /// Row of the state before each token, in the layer's order.
+    pub(crate) prev_rows: &'a [u32],
     pub(crate) t: usize,
     pub(crate) lanes: Range<usize>,
     pub(crate) d_h_panels: Range<usize>,
@@ -120,7 +123,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
                     }
                     product::<T>(&g.gates, part.clone(), n, (token, m), t_hh.add(d_h.offset(q, k_h)), &mut call);
                     for i in 0..m {
-                        let carried = g.tokens.prev_rows()[token + i] != 0;
+                        let carried = g.prev_rows[token + i] != 0;
                         for j in 0..n {
                             let from = acc_at.add(i * ACC_STRIDE + j * LANES);
                             let d = if carried { T::V::load(from) } else { T::V::splat(0.0) };

@@ -12,8 +12,9 @@
 use crate::math::exp;
 use crate::pack::{HeadLayout, LANES, Weights};
 use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::tokens::Tokens;
 use crate::vector::Vector;
-use crate::view::{At, Tokens};
+use crate::view::At;
 use std::ops::Range;
 
 use super::gates::Dropout;

@@ -14,8 +14,9 @@
 
 use crate::pack::LANES;
 use crate::tile::{Tier, TokensCall, tiles};
+use crate::tokens::{Part, Tokens};
 use crate::vector::Vector;
-use crate::view::{At, Part, Tokens};
+use crate::view::At;
 use std::ops::Range;
 
 /// Tokens of a block: 96 x 256 B of d is half of L1; doc/performance.md has the sweep.
@@ -55,10 +56,15 @@ pub(crate) struct WeightGrad<'a> {
 /// Calls `f(first token, count)` for every stretch of tokens of this part, in order, in pieces of at most `most`.
 #[inline(always)]
 pub(super) fn stretches(tokens: &Tokens, part: &Part, most: usize, mut f: impl FnMut(usize, usize)) {
-    let (lanes, all) = (part.lanes.len(), part.lanes.len() == tokens.lanes());
-    let (runs, len) = if all { (1, part.steps * lanes) } else { (part.steps, lanes) };
-    for run in 0..runs {
-        let begin = if all { 0 } else { run * tokens.lanes() + part.lanes.start };
+    let all = part.lanes.len() == tokens.lanes();
+    for run in 0..if all { 1 } else { part.steps } {
+        // Tokens of all lanes lie beside each other, those of some lanes step by step.
+        let (begin, len) = if all {
+            (0, tokens.count_of(part.steps))
+        } else {
+            let lanes = tokens.alive(run, &part.lanes);
+            (tokens.count_of(run) + lanes.start, lanes.len())
+        };
         let mut done = 0;
         while done < len {
             let count = most.min(len - done);

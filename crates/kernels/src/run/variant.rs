@@ -5,7 +5,8 @@ use super::{Check, GateGradOp, GatesOp, Pass, backward, forward, layer};
 use crate::op::variant::inner::InnerGrad;
 use crate::pack::LANES;
 use crate::table::Kernels;
-use crate::view::{BufId, Columns, Part, Share, Space, Workspace};
+use crate::tokens::{Order, Part};
+use crate::view::{BufId, Columns, Share, Space, Workspace};
 
 impl Kernels {
     pub(super) fn inner(&self, o: &GatesOp, pass: &Pass<'_>, share: &mut Share<'_>) {
@@ -34,6 +35,7 @@ impl Kernels {
             d_h: b.d_h,
             projection: b.d_p.zip(b.d_m),
             tokens: b.tokens,
+            prev_rows: b.prev_rows,
             t: b.t,
             lanes: b.lanes,
             panels: b.panels,
@@ -43,12 +45,12 @@ impl Kernels {
     }
 
     /// `out [3*16]`: the gradient of p_i, p_f, p_o of the units of panel `panel`, from the gate gradients and c of an
-    /// LSTM, tokens of `part` ascending. Panics where a buffer has another form or there is no such panel.
+    /// LSTM that takes its tokens in this order, tokens of `part` ascending. Panics where a buffer has another form or there is no such panel.
     pub fn peephole_grad(
         &self,
         ws: &Workspace,
         (gates, c): (BufId, BufId),
-        panel: usize,
+        (panel, order): (usize, Order),
         part: &Part,
         out: &mut [f32],
     ) {
@@ -64,6 +66,6 @@ impl Kernels {
         let c = check.at(c, "c", Space::Rows, Columns::Panels(vectors));
         assert!(panel < vectors.count(), "peephole gradient: panel {panel} of {}", vectors.count());
         // SAFETY: rows come from Tokens; panels and lengths were just checked.
-        unsafe { (self.table().variant.peephole_grad)(d, c.column(panel), ws.tokens(), part, out) }
+        unsafe { (self.table().variant.peephole_grad)((d, c.column(panel)), (ws.tokens(), order), part, out) }
     }
 }

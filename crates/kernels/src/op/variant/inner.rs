@@ -15,8 +15,9 @@ use super::super::input_grad::{Run, product};
 use super::{keep, units};
 use crate::pack::{Cell, LANES, LayerLayout, Weights};
 use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::tokens::Tokens;
 use crate::vector::Vector;
-use crate::view::{At, Tokens};
+use crate::view::At;
 use std::ops::Range;
 
 /// # Safety
@@ -36,7 +37,7 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
             let token = f.tokens.token(f.t, lane);
             let mut prev = [0; MAX_ROWS];
             for (i, row) in prev.iter_mut().enumerate().take(m) {
-                *row = f.tokens.prev_rows()[token + i] as usize;
+                *row = f.prev_rows[token + i] as usize;
             }
             // SAFETY: rows and panels are in range by the caller's promise.
             unsafe {
@@ -120,6 +121,8 @@ pub(crate) struct InnerGrad<'a> {
     /// By token: a projection's gradient to h; and by lane what becomes of it.
     pub(crate) projection: Option<(At, At)>,
     pub(crate) tokens: &'a Tokens,
+    /// Row of the state before each token, in the layer's order.
+    pub(crate) prev_rows: &'a [u32],
     pub(crate) t: usize,
     pub(crate) lanes: Range<usize>,
     /// Of the units.
@@ -186,7 +189,7 @@ unsafe fn reset_grad<V: Vector>(
             let d_rh = V::load(acc.add(i * ACC_STRIDE));
             let reset_at = gates_at.row(token + i).add(LANES);
             let reset = V::load(reset_at);
-            let h_prev = V::load(h_at.row(g.tokens.prev_rows()[token + i] as usize));
+            let h_prev = V::load(h_at.row(g.prev_rows[token + i] as usize));
             d_rh.mul(h_prev).mul(slope.at(reset)).flush().store(reset_at);
             let d_h_at = d_h_at.row(lane + i);
             d_rh.mul_add(reset, V::load(d_h_at)).flush().store(d_h_at);

@@ -109,7 +109,7 @@ pub(super) unsafe fn backward<V: Vector>(b: &Backward<'_>) {
                 let gates = gates_at.row(token);
                 let (input, forget) = (V::load(gates), V::load(gates.add(LANES)));
                 let (cell, output) = (V::load(gates.add(2 * LANES)), V::load(gates.add(3 * LANES)));
-                let (previous, row) = (b.tokens.prev_rows()[token] as usize, b.tokens.row(token));
+                let (previous, row) = (b.prev_rows[token] as usize, b.tokens.row(token));
                 let (c_prev, c) = (V::load(c_at.row(previous)), V::load(c_at.row(row)));
                 let left = leaving.value(c);
                 let d_m = match &b.d_m {

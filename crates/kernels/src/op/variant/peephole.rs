@@ -3,22 +3,30 @@
 
 use super::super::weight_grad::{Columns, stretches};
 use crate::pack::LANES;
+use crate::tokens::{Order, Part, Tokens};
 use crate::vector::Vector;
-use crate::view::{Column, Part, Tokens};
+use crate::view::Column;
 
-/// `out [3*16]` becomes the gradient of p_i, p_f, p_o of 16 units: d their gate gradients, c by row.
+/// `out [3*16]` becomes the gradient of p_i, p_f, p_o of 16 units: d their gate gradients, c by row, of a layer of this
+/// order.
 ///
 /// # Safety
 /// - the tier is available; rows of d and c are in range; `out` holds three vectors.
 #[inline(always)]
-pub(crate) unsafe fn peephole_grad<V: Vector>(d: Columns, c: Column, tokens: &Tokens, part: &Part, out: &mut [f32]) {
+pub(crate) unsafe fn peephole_grad<V: Vector>(
+    (d, c): (Columns, Column),
+    (tokens, order): (&Tokens, Order),
+    part: &Part,
+    out: &mut [f32],
+) {
     // SAFETY: the caller's.
     unsafe {
+        let prev_rows = tokens.prev_rows(order);
         let mut sums = [V::splat(0.0); 3];
         stretches(tokens, part, usize::MAX, |token, count| {
             for token in token..token + count {
                 let row = d.base.byte_add(token * d.stride);
-                let (c_prev, c) = (c.row(tokens.prev_rows()[token] as usize), c.row(tokens.row(token)));
+                let (c_prev, c) = (c.row(prev_rows[token] as usize), c.row(tokens.row(token)));
                 let (c_prev, c) = (V::load(c_prev), V::load(c));
                 sums[0] = V::load(row).mul_add(c_prev, sums[0]);
                 sums[1] = V::load(row.add(LANES)).mul_add(c_prev, sums[1]);
