@@ -64,8 +64,11 @@ pub(crate) struct Variants {
     pub(crate) backward: unsafe fn(&Backward<'_>),
     pub(crate) output_grad: unsafe fn(&Backward<'_>),
     pub(crate) inner_grad: unsafe fn(&InnerGrad<'_>),
-    pub(crate) peephole_grad: unsafe fn((Columns, Column), (&Tokens, Order), &Part, &mut [f32]),
+    pub(crate) peephole_grad: PeepholeEntry,
 }
+
+/// The peepholes' gradient: d and c, the tokens and their order, which of them, out.
+type PeepholeEntry = unsafe fn((Columns, Column), (&Tokens, Order), &Part, &mut [f32]);
 
 /// Rows of a tier's tiles whose panel has 1, 2, 3 or 4 vectors of 16 columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
