@@ -17,7 +17,6 @@ pub(crate) fn exception(error: &Error) -> PyErr {
         | Error::NoForward
         | Error::WeightsChanged
         | Error::NoBackward
-        | Error::Poisoned
         | Error::Isa(_)
         | Error::Crew(_) => PyRuntimeError::new_err(text),
         _ => PyValueError::new_err(text),
