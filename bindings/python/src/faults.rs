@@ -11,13 +11,12 @@ pub(crate) fn exception(error: &Error) -> PyErr {
     match error {
         Error::Unsupported { .. } => PyNotImplementedError::new_err(text),
         Error::OutOfMemory(_) => PyMemoryError::new_err(text),
-        Error::Load(_) => PyOSError::new_err(text),
+        Error::Load(_) | Error::Model { .. } | Error::Save(_) => PyOSError::new_err(text),
         Error::Foreign { .. }
         | Error::Inference
         | Error::NoForward
         | Error::WeightsChanged
         | Error::NoBackward
-        | Error::Poisoned
         | Error::Isa(_)
         | Error::Crew(_) => PyRuntimeError::new_err(text),
         _ => PyValueError::new_err(text),
