@@ -11,7 +11,7 @@ pub(crate) fn exception(error: &Error) -> PyErr {
     match error {
         Error::Unsupported { .. } => PyNotImplementedError::new_err(text),
         Error::OutOfMemory(_) => PyMemoryError::new_err(text),
-        Error::Load(_) => PyOSError::new_err(text),
+        Error::Load(_) | Error::Model { .. } | Error::Save(_) => PyOSError::new_err(text),
         Error::Foreign { .. }
         | Error::Inference
         | Error::NoForward

@@ -13,6 +13,8 @@ mod stack; // recurrent layers: forward, backward, step
 mod state; // h and c as a value
 mod tape; // the activations of passes, used again
 
+mod char_lm; // the character model
+
 use pyo3::prelude::*;
 
 #[pymodule]
@@ -21,6 +23,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stack::Stack>()?;
     module.add_class::<state::State>()?;
     module.add_class::<tape::Lease>()?;
+    module.add_class::<char_lm::CharLm>()?;
+    module.add_class::<char_lm::Text>()?;
     module.add_function(wrap_pyfunction!(fingerprint::fingerprints, module)?)?;
     module.add_function(wrap_pyfunction!(threads::set_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(threads::get_num_threads, module)?)?;

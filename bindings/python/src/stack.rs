@@ -303,6 +303,11 @@ impl Stack {
             outcome
         })
     }
+    /// Tapes that wait for the next passes.
+    #[getter]
+    fn idle_tapes(&self) -> usize {
+        self.tapes.len()
+    }
     /// Gives the memory of past passes back.
     fn release_memory(&self) {
         self.tapes.clear();

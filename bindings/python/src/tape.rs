@@ -36,6 +36,9 @@ impl Pool {
     pub(crate) fn put(&self, form: Form, tape: Box<Tape>) {
         self.idle().push((form, tape));
     }
+    pub(crate) fn len(&self) -> usize {
+        self.idle().len()
+    }
     /// Forgets all of them, and gives their memory back.
     pub(crate) fn clear(&self) {
         self.idle().clear();

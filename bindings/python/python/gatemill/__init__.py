@@ -15,6 +15,7 @@ import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gatemill import _core
+from gatemill._char_lm import CharLM, Text
 from gatemill._core import State, get_num_threads, isa, set_num_threads
 from gatemill._layers import GRU, LSTM, RNN
 
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 __version__: str = _core.__version__
 
 __all__ = [
+    "CharLM",
     "GRU",
     "LSTM",
     "RNN",
     "State",
+    "Text",
     "accelerate",
     "get_num_threads",
     "isa",
