@@ -6,7 +6,9 @@
 //! is the order of things: which operation at which step, which tile of which gradient.
 #![forbid(unsafe_code)]
 
-mod params; // weights: flat masters, what is derived from them, PyTorch's shapes
+mod params; // weights: flat masters, what is derived from them
+
+mod tensor; // PyTorch's names and shapes, and where an element of a tensor lies
 
 mod workspace; // what a pass keeps
 
@@ -24,6 +26,7 @@ mod embedding_grad; // what the gradients of and below an embedding are made of
 
 pub use gatemill_kernels::{Batch, BatchError, Cell, Direction, OutOfMemory, StackError, StackShape};
 pub use network::{Chunk, Network, NetworkOptions};
-pub use params::{Params, ParamsError, TensorSpec};
+pub use params::{Params, ParamsError};
 pub use state::LayerState;
+pub use tensor::TensorSpec;
 pub use weight_grad::WeightGrads;

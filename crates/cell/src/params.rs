@@ -3,52 +3,10 @@
 //! On disk and towards callers every tensor has PyTorch's name, shape and gate order; in memory it lies packed
 //! (`gatemill_kernels::Layout`). Gradients and moments share the flat layout, so [`Params::export`] serves them too.
 
+use crate::tensor::TensorSpec;
 use gatemill_crew::Crew;
-use gatemill_kernels::{Buffer, Kernels, LANES, LayerLayout, Layout, OutOfMemory, Panels, Weights};
+use gatemill_kernels::{Buffer, Kernels, LANES, Layout, OutOfMemory, Panels, Weights};
 use std::sync::Arc;
-
-/// A tensor of the model: PyTorch's name and shape.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TensorSpec {
-    /// `embedding.weight`, `rnn.weight_ih_l0`, ..., `head.bias`.
-    pub name: String,
-    /// `[rows, columns]`, or `[rows]` for a bias.
-    pub shape: Vec<usize>,
-    at: Place,
-}
-
-impl TensorSpec {
-    /// Elements.
-    pub fn len(&self) -> usize {
-        self.shape.iter().product()
-    }
-    /// Whether it has no element; none has.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-    /// The tensors of a layout, in the order of `weights_sha256` (design section 5).
-    pub fn all(layout: &Layout) -> Vec<Self> {
-        specs(layout)
-    }
-    /// Takes the tensor out of a flat buffer of its layout, into PyTorch's. Panics where a length is wrong.
-    pub fn export(&self, layout: &Layout, flat: &[f32], out: &mut [f32]) {
-        assert_eq!(out.len(), self.len(), "`{}` has another number of elements", self.name);
-        each(layout, self, |i, at| out[i] = flat[at]);
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Embedding,
-    WeightIh(usize),
-    WeightHh(usize),
-    BiasIh(usize),
-    BiasHh(usize),
-    WeightHr(usize),
-    Peepholes(usize),
-    HeadWeight,
-    HeadBias,
-}
 
 /// A tensor that does not fit the model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,7 +74,7 @@ const TRANSPOSED_ROWS: usize = 64;
 impl Params {
     /// Zero weights in this layout. Errors: the memory is not to be had.
     pub fn zeroed(layout: Arc<Layout>) -> Result<Self, OutOfMemory> {
-        let specs = specs(&layout);
+        let specs = TensorSpec::all(&layout);
         let (mut start_borders, mut start_tiles) = (vec![0], Vec::new());
         let (mut transposed_borders, mut transposed_tiles) = (vec![0], Vec::new());
         let mut cut = |matrix, to: Panels, columns: usize| {
@@ -230,7 +188,7 @@ impl Params {
     pub fn tensor_at(&self, at: usize) -> String {
         for spec in &self.specs {
             let mut found = false;
-            each(&self.layout, spec, |_, flat| found |= flat == at);
+            spec.runs(&self.layout, |_, run| found |= run.holds(at));
             if found {
                 return spec.name.clone();
             }
@@ -253,7 +211,7 @@ impl Params {
             let (found, expected) = (data.len(), spec.len());
             return Err(ParamsError::Size { name: spec.name.clone(), found, expected });
         }
-        each(&self.layout, spec, |i, at| flat[at] = data[i]);
+        spec.runs(&self.layout, |i, run| run.put(&data[i..i + run.count], flat));
         Ok(())
     }
     /// Sets a master tensor by name. Errors: no such name, another number of elements.
@@ -264,113 +222,4 @@ impl Params {
         self.masters = masters;
         result
     }
-}
-
-/// Calls `f(element in PyTorch's layout, element of the flat layout)` for every element of the tensor.
-fn each(layout: &Layout, spec: &TensorSpec, mut f: impl FnMut(usize, usize)) {
-    let layer = |l: usize| -> &LayerLayout { &layout.layers()[l] };
-    match spec.at {
-        Place::Embedding => {
-            let Some((e, own)) = layout.embedding().and_then(|e| Some((e, e.own.as_ref()?))) else { return };
-            for s in 0..e.vocab {
-                for i in 0..e.width {
-                    f(s * e.width + i, own.start + e.panels().at(e.rows, s, i));
-                }
-            }
-        }
-        Place::WeightIh(l) => {
-            let (base, s, columns) = (layer(l).w_ih.start, layer(l).shape, spec.shape[1]);
-            for row in 0..spec.shape[0] {
-                let column = s.column(false, row / s.hidden, row % s.hidden);
-                for i in 0..columns {
-                    f(row * columns + i, base + s.panels().at(s.k_x(), s.k_of(i), column));
-                }
-            }
-        }
-        Place::WeightHh(l) => {
-            let (layer, s, columns) = (layer(l), layer(l).shape, spec.shape[1]);
-            for row in 0..spec.shape[0] {
-                // A GRU that resets before its product has W_hn apart.
-                let (inner, column) = s.h_column(row / s.hidden, row % s.hidden);
-                let (base, panels, k) = if inner {
-                    (layer.inner.start, s.inner_panels(), s.k_inner())
-                } else {
-                    (layer.w_hh.start, s.h_panels(), s.k_h())
-                };
-                for i in 0..columns {
-                    f(row * columns + i, base + panels.at(k, i, column));
-                }
-            }
-        }
-        Place::WeightHr(l) => {
-            let (base, s) = (layer(l).inner.start, layer(l).shape);
-            for row in 0..spec.shape[0] {
-                for i in 0..s.hidden {
-                    f(row * s.hidden + i, base + s.inner_panels().at(s.k_inner(), i, row));
-                }
-            }
-        }
-        Place::Peepholes(l) => {
-            let (base, hidden) = (layer(l).peepholes.start, layer(l).shape.hidden);
-            for unit in 0..hidden {
-                for row in 0..3 {
-                    f(row * hidden + unit, base + (unit / LANES * 3 + row) * LANES + unit % LANES);
-                }
-            }
-        }
-        Place::BiasIh(l) | Place::BiasHh(l) => {
-            let h = spec.at == Place::BiasHh(l);
-            let (layer, s) = (layer(l), layer(l).shape);
-            for row in 0..spec.shape[0] {
-                let column = s.column(h, row / s.hidden, row % s.hidden);
-                // Both biases of a panel lie beside each other: a matrix of two rows.
-                f(row, layer.bias.start + s.panels().at(2, usize::from(h), column));
-            }
-        }
-        Place::HeadWeight | Place::HeadBias => {
-            let Some(head) = layout.head() else { return };
-            if spec.at == Place::HeadBias {
-                return (0..head.vocab).for_each(|v| f(v, head.b.start + v));
-            }
-            for v in 0..head.vocab {
-                for i in 0..head.hidden {
-                    f(v * head.hidden + i, head.w.start + head.panels().at(head.k_h(), i, v));
-                }
-            }
-        }
-    }
-}
-
-fn specs(layout: &Layout) -> Vec<TensorSpec> {
-    let mut out = Vec::new();
-    let mut add = |name: String, shape: Vec<usize>, at| out.push(TensorSpec { name, shape, at });
-    // A tied embedding is no tensor of its own: `head.weight` is both.
-    if let Some(e) = layout.embedding().filter(|e| e.own.is_some()) {
-        add("embedding.weight".into(), vec![e.vocab, e.width], Place::Embedding);
-    }
-    for (l, layer) in layout.layers().iter().enumerate() {
-        // PyTorch's names: the second layer of a level is the reversed one.
-        let (level, reversed) = (l / layout.directions(), l % layout.directions() == 1);
-        let suffix = format!("l{level}{}", if reversed { "_reverse" } else { "" });
-        let s = layer.shape;
-        let rows = s.cell.gates() * s.hidden;
-        add(format!("rnn.weight_ih_{suffix}"), vec![rows, s.inputs()], Place::WeightIh(l));
-        add(format!("rnn.weight_hh_{suffix}"), vec![rows, s.outputs()], Place::WeightHh(l));
-        if s.variant.bias {
-            add(format!("rnn.bias_ih_{suffix}"), vec![rows], Place::BiasIh(l));
-            add(format!("rnn.bias_hh_{suffix}"), vec![rows], Place::BiasHh(l));
-        }
-        if let Some(p) = s.variant.projection {
-            add(format!("rnn.weight_hr_{suffix}"), vec![p, s.hidden], Place::WeightHr(l));
-        }
-        // No other system's file has them under one name: rows i, f, o.
-        if s.variant.peepholes {
-            add(format!("rnn.weight_peephole_{suffix}"), vec![3, s.hidden], Place::Peepholes(l));
-        }
-    }
-    if let Some(head) = layout.head() {
-        add("head.weight".into(), vec![head.vocab, head.hidden], Place::HeadWeight);
-        add("head.bias".into(), vec![head.vocab], Place::HeadBias);
-    }
-    out
 }
