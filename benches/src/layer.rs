@@ -121,8 +121,17 @@ impl Layer {
     }
     /// Forward of step 0.
     pub fn forward(&mut self) {
-        let op =
-            GatesOp { layer: 0, t: 0, x: None, h: self.h, c: self.c, gates: self.gates, dropped: None, inner: None };
+        let op = GatesOp {
+            layer: 0,
+            t: 0,
+            x: None,
+            h: self.h,
+            c: self.c,
+            gates: self.gates,
+            dropped: None,
+            inner: None,
+            begun: false,
+        };
         self.run(Op::Gates(op), false);
     }
     /// Gate gradients of step `t`.
@@ -132,7 +141,16 @@ impl Layer {
     }
     /// dh of the step before step 0.
     pub fn input_grad(&mut self) {
-        let op = InputGradOp { layer: 0, t: 0, gates: self.gates, d_h: self.d_h, d_x: None, from: None, more: false };
+        let op = InputGradOp {
+            layer: 0,
+            t: 0,
+            steps: 1,
+            gates: self.gates,
+            d_h: Some(self.d_h),
+            d_x: None,
+            from: None,
+            more: false,
+        };
         self.run(Op::InputGrad(op), false);
     }
     /// Logits of step 0; with `loss` their softmax, loss and gradient too.

@@ -109,7 +109,7 @@ impl Network {
     }
     /// The lists of operations for the steps at hand.
     fn unroll(&mut self) {
-        let steps = self.steps();
+        let steps = (self.steps(), self.lanes());
         unroll::forward(&mut self.forward, &self.layout, &self.bufs, steps, true);
         unroll::forward(&mut self.plain, &self.layout, &self.bufs, steps, false);
         unroll::backward(&mut self.backward, &self.layout, &self.bufs, steps);

@@ -7,12 +7,17 @@
 //!                gates become their gradients; [dx_t | dh_{t-1}]; carry
 //! ```
 //!
+//! Where a step has few lanes or a layer's weights come from beyond L3, the products with x are taken for some steps at
+//! once ([`ahead`]): before their gates, and behind the last dh.
+//!
 //! A layer runs through all of time before the next: its weights stay in the cache (doc/performance.md). Any other order
 //! that respects t and l gives the same bits. dx of two directions is a sum, the reversed layer's last, as k ascends over
 //! both.
 
 use crate::workspace::Bufs;
-use gatemill_kernels::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Layout, LevelOp, Op, Order, ReadoutOp};
+use gatemill_kernels::{
+    GateGradOp, GatesOp, HeadGradOp, Input, InputGradOp, InputOp, LayerLayout, Layout, LevelOp, Op, Order, ReadoutOp,
+};
 
 /// The steps in the order that a layer takes them forward, or (`back`) on the way back.
 fn walk(steps: usize, order: Order, back: bool) -> impl Iterator<Item = usize> {
@@ -20,8 +25,26 @@ fn walk(steps: usize, order: Order, back: bool) -> impl Iterator<Item = usize> {
     (0..steps).map(move |i| if falling { steps - 1 - i } else { i })
 }
 
+/// Weights of a layer above which each step waits for them (`doc/performance.md`).
+const STREAMED_BYTES: usize = 10 << 20;
+/// Lanes below which a step's products wait for their weights.
+const FEW_LANES: usize = 8;
+/// Tokens that are taken at once: many for a panel of weights, few for what is kept in between.
+const AHEAD_TOKENS: usize = 256;
+
+/// Steps whose products with x a layer takes at once; 1: each step its own. The bits are the same.
+fn ahead(layer: &LayerLayout, (steps, lanes): (usize, usize)) -> usize {
+    let dense = matches!(layer.shape.input, Input::Dense(_) | Input::Pair(_));
+    let streamed = 4 * (layer.w_ih.len() + layer.w_hh.len()) > STREAMED_BYTES;
+    if dense && layer.shape.variant.is_plain() && (streamed || lanes < FEW_LANES) {
+        (AHEAD_TOKENS / lanes.max(1)).max(4).min(steps)
+    } else {
+        1
+    }
+}
+
 /// Forward over T steps, readout included where there is one. Without `dropout` no dropped copies are written or read.
-pub(crate) fn forward(ops: &mut Vec<Op>, layout: &Layout, bufs: &Bufs, steps: usize, dropout: bool) {
+pub(crate) fn forward(ops: &mut Vec<Op>, layout: &Layout, bufs: &Bufs, (steps, lanes): (usize, usize), dropout: bool) {
     ops.clear();
     let mut x = bufs.x;
     let directions = layout.directions();
@@ -29,8 +52,15 @@ pub(crate) fn forward(ops: &mut Vec<Op>, layout: &Layout, bufs: &Bufs, steps: us
         for layer in level * directions..(level + 1) * directions {
             let l = bufs.layers[layer];
             let dropped = l.dropped.filter(|_| dropout);
-            for t in walk(steps, layout.layers()[layer].order, false) {
-                let op = GatesOp { layer, t, x, h: l.h, c: l.c, gates: l.gates, dropped, inner: l.inner };
+            let span = ahead(&layout.layers()[layer], (steps, lanes));
+            for (i, t) in walk(steps, layout.layers()[layer].order, false).enumerate() {
+                if let Some(x) = x.filter(|_| span > 1 && i % span == 0) {
+                    let count = span.min(steps - i);
+                    let t = if layout.layers()[layer].order == Order::Descending { t + 1 - count } else { t };
+                    ops.push(Op::Input(InputOp { layer, t, steps: count, x, gates: l.gates }));
+                }
+                let (x, begun) = (x.filter(|_| span == 1), span > 1);
+                let op = GatesOp { layer, t, x, begun, h: l.h, c: l.c, gates: l.gates, dropped, inner: l.inner };
                 ops.push(Op::Gates(op));
                 // A step's second product, where its cell has one.
                 ops.extend(l.inner.map(|_| Op::Inner(op)));
@@ -50,7 +80,7 @@ pub(crate) fn forward(ops: &mut Vec<Op>, layout: &Layout, bufs: &Bufs, steps: us
 }
 
 /// Backward over T steps. Without a readout the caller has put the outputs' gradient into the top level's d_y.
-pub(crate) fn backward(ops: &mut Vec<Op>, layout: &Layout, bufs: &Bufs, steps: usize) {
+pub(crate) fn backward(ops: &mut Vec<Op>, layout: &Layout, bufs: &Bufs, (steps, lanes): (usize, usize)) {
     ops.clear();
     let top = bufs.levels.last().and_then(|b| b.d_y);
     if let (Some(d_logits), Some(d_y)) = (bufs.logits, top) {
@@ -66,6 +96,7 @@ pub(crate) fn backward(ops: &mut Vec<Op>, layout: &Layout, bufs: &Bufs, steps: u
             let l = bufs.layers[layer];
             let Some(back) = l.back else { continue };
             let from = if i == 0 { past } else { d_x };
+            let (more, span) = (i + 1 < directions, ahead(&layout.layers()[layer], (steps, lanes)));
             for t in walk(steps, layout.layers()[layer].order, true) {
                 let (d_y, d_h, d_c, projection) = (back.d_y, back.d_h, back.d_c, back.projection);
                 let op = GateGradOp { layer, t, d_y, d_h, d_c, h: l.h, c: l.c, gates: l.gates, projection };
@@ -75,8 +106,16 @@ pub(crate) fn backward(ops: &mut Vec<Op>, layout: &Layout, bufs: &Bufs, steps: u
                     (Some(_), None) => ops.extend([Op::GateGrad(op), Op::InnerGrad(op)]),
                     (None, _) => ops.push(Op::GateGrad(op)),
                 }
-                let more = i + 1 < directions;
-                ops.push(Op::InputGrad(InputGradOp { layer, t, gates: l.gates, d_h, d_x, from, more }));
+                let here = d_x.filter(|_| span == 1);
+                let d_h = Some(d_h);
+                ops.push(Op::InputGrad(InputGradOp { layer, t, steps: 1, gates: l.gates, d_h, d_x: here, from, more }));
+            }
+            if d_x.is_some() && span > 1 {
+                for t in (0..steps).step_by(span) {
+                    let count = span.min(steps - t);
+                    let op = InputGradOp { layer, t, steps: count, gates: l.gates, d_h: None, d_x, from, more };
+                    ops.push(Op::InputGrad(op));
+                }
             }
         }
     }

@@ -50,7 +50,7 @@ pub use pack::{
     Cell, Embedding, EmbeddingLayout, HeadLayout, Input, LANES, LayerLayout, LayerShape, Layout, Panels, Weights,
 };
 pub use random::{Purpose, philox, uniform};
-pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, LevelOp, Op, Pass, ReadoutOp, WeightTile};
+pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, InputOp, LevelOp, Op, Pass, ReadoutOp, WeightTile};
 pub use stack::{Direction, StackError, StackShape};
 pub use table::{Kernels, TileRows};
 pub use tokens::{Batch, BatchError, Order, Part, Tokens};

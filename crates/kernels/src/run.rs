@@ -7,6 +7,7 @@
 use crate::op::derive::StartRows;
 use crate::op::gate_grad::Backward;
 use crate::op::gates::{Dropout, Forward};
+use crate::op::input::InputProduct;
 use crate::op::input_grad::InputGrad;
 use crate::op::level::{Level, Masks};
 use crate::op::readout::{HeadGrad, Loss, Readout};
@@ -43,8 +44,10 @@ pub struct GatesOp {
     pub layer: usize,
     /// Which step.
     pub t: usize,
-    /// Dense input `[rows, I]`, where the layer does not read symbols.
+    /// Dense input `[rows, I]`, where the layer does not read symbols and its product was not taken ahead.
     pub x: Option<BufId>,
+    /// [`Op::Input`] has taken the product with x.
+    pub begun: bool,
     /// h `[rows, H]`, or P columns of a projection.
     pub h: BufId,
     /// c `[unit panel][rows][16]`, LSTM only.
@@ -55,6 +58,21 @@ pub struct GatesOp {
     pub dropped: Option<BufId>,
     /// What the step's second product reads `[rows, H]`, where there is one: r * h_{t-1}, or o * tanh(c).
     pub inner: Option<BufId>,
+}
+
+/// The product of some steps of a plain layer's dense input with W_ih, ahead of their gates.
+#[derive(Debug, Clone, Copy)]
+pub struct InputOp {
+    /// Which layer.
+    pub layer: usize,
+    /// The first step.
+    pub t: usize,
+    /// How many; those past the batch's end count for nothing.
+    pub steps: usize,
+    /// Dense input `[rows, I]`.
+    pub x: BufId,
+    /// Kept gates, whose place the product takes meanwhile.
+    pub gates: BufId,
 }
 
 /// Logits of one step, and their loss and gradient where the pass has targets.
@@ -104,17 +122,19 @@ pub struct GateGradOp {
     pub projection: Option<(BufId, BufId)>,
 }
 
-/// Gradients to h_{t-1} and to the input of one layer at one step.
+/// Gradients to h_{t-1} of one layer at one step, and to its input at this step and some that follow.
 #[derive(Debug, Clone, Copy)]
 pub struct InputGradOp {
     /// Which layer.
     pub layer: usize,
     /// Which step.
     pub t: usize,
+    /// Steps of dx from there on; those past the batch's end count for nothing.
+    pub steps: usize,
     /// Gate gradients.
     pub gates: BufId,
-    /// dh `[lanes, H]`: read by a GRU, written.
-    pub d_h: BufId,
+    /// dh `[lanes, H]`: read by a GRU, written. None: dx alone, behind the last dh.
+    pub d_h: Option<BufId>,
     /// dx `[rows, I]`, written where it is wanted.
     pub d_x: Option<BufId>,
     /// What dx is added to: dx itself, which the other direction has written, or what goes past a residual layer.
@@ -142,6 +162,8 @@ pub struct LevelOp {
 /// One operation of one worker.
 #[derive(Debug, Clone, Copy)]
 pub enum Op {
+    /// A layer's products with its input, ahead.
+    Input(InputOp),
     /// Forward of a layer.
     Gates(GatesOp),
     /// Its second product, where there is one, behind it.
@@ -166,6 +188,7 @@ impl Op {
     /// The step that it works on.
     pub fn t(&self) -> usize {
         match self {
+            Op::Input(o) => o.t,
             Op::Gates(o) | Op::Inner(o) => o.t,
             Op::Level(o) => o.t,
             Op::Readout(o) => o.t,
@@ -263,7 +286,8 @@ fn forward<'a>(
     let l = layer(&pass.weights, o.layer);
     check.distinct(&[o.x, Some(o.h), o.c, Some(o.gates), o.dropped, o.inner]);
     let symbols = l.shape.symbols().is_some();
-    assert_eq!(o.x.is_none(), symbols, "{op}: layer {} reads symbols or a dense x, not both", o.layer);
+    assert_eq!(o.x.is_none(), symbols || o.begun, "{op}: layer {} reads symbols or a dense x, not both", o.layer);
+    assert!(!o.begun || l.shape.variant.is_plain(), "{op}: only a plain layer's product is taken ahead");
     if symbols {
         check.per_token(pass.ids, "symbols");
     }
@@ -275,6 +299,7 @@ fn forward<'a>(
         weights: pass.weights,
         ids: symbols.then_some(pass.ids),
         x: o.x.map(|x| check.hidden(x, "x", Space::Rows, l.shape.x_columns())),
+        begun: o.begun,
         h: check.hidden(o.h, "h", Space::Rows, l.shape.outputs()),
         c: check.cell(o.c, "c", Space::Rows, l),
         gates: check.gates(o.gates, l),
@@ -331,6 +356,7 @@ impl Kernels {
             return;
         }
         match op {
+            Op::Input(o) => self.input(o, pass, share),
             Op::Gates(o) => self.gates(o, pass, share),
             Op::Inner(o) => self.inner(o, pass, share),
             Op::Level(o) => self.level(o, pass, share),
@@ -430,11 +456,33 @@ impl Kernels {
         unsafe { entry(&b) }
     }
 
+    fn input(&self, o: &InputOp, pass: &Pass<'_>, share: &mut Share<'_>) {
+        let check = Check { ws: share.workspace(), op: "input product" };
+        let l = layer(&pass.weights, o.layer);
+        check.distinct(&[Some(o.x), Some(o.gates)]);
+        assert!(
+            l.shape.symbols().is_none() && l.shape.variant.is_plain(),
+            "input product: of a plain, dense layer alone"
+        );
+        let f = InputProduct {
+            layout: l,
+            weights: pass.weights,
+            x: check.hidden(o.x, "x", Space::Rows, l.shape.x_columns()),
+            gates: check.gates(o.gates, l),
+            tokens: share.tokens(),
+            steps: o.t..share.tokens().steps().min(o.t.saturating_add(o.steps)),
+            lanes: share.lanes(),
+            panels: share.part(l.shape.panels().count()),
+        };
+        // SAFETY: as in `gates`.
+        unsafe { (self.table().input)(&f) }
+    }
+
     fn input_grad(&self, o: &InputGradOp, pass: &Pass<'_>, share: &mut Share<'_>) {
         let check = Check { ws: share.workspace(), op: "input gradient" };
         let l = layer(&pass.weights, o.layer);
         // What dx is added to is its own row, which the other direction wrote, or one that nobody writes now.
-        check.distinct(&[Some(o.gates), Some(o.d_h), o.d_x, o.from.filter(|_| o.from != o.d_x)]);
+        check.distinct(&[Some(o.gates), o.d_h, o.d_x, o.from.filter(|_| o.from != o.d_x)]);
         assert!(o.d_x.is_none() || l.shape.symbols().is_none(), "input gradient: symbols have none");
         let layers = pass.weights.layout.directions();
         let each = if let Input::Pair(each) = l.shape.input { Some(each) } else { None };
@@ -445,14 +493,15 @@ impl Kernels {
             layout: l,
             weights: pass.weights,
             gates: check.gates(o.gates, l),
-            d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.outputs()),
+            d_h: o.d_h.map(|d_h| check.hidden(d_h, "d_h", Space::Lanes, l.shape.outputs())),
             d_x: o.d_x.map(|x| (d_x(x), below)),
             from: o.from.map(d_x),
             tokens: share.tokens(),
             prev_rows: share.tokens().prev_rows(l.order),
             t: o.t,
-            lanes: share.lanes_at(o.t),
-            d_h_panels: share.part(l.shape.d_h_panels().count()),
+            steps: o.steps.min(share.tokens().steps() - o.t),
+            lanes: share.lanes(),
+            d_h_panels: if o.d_h.is_some() { share.part(l.shape.d_h_panels().count()) } else { 0..0 },
             d_x_panels: if o.d_x.is_some() { share.part(l.shape.d_x_panels().count()) } else { 0..0 },
         };
         // SAFETY: as in `gates`.

@@ -8,6 +8,7 @@ use crate::op::derive::StartRows;
 use crate::op::embedding::EmbeddingGrad;
 use crate::op::gate_grad::Backward;
 use crate::op::gates::Forward;
+use crate::op::input::InputProduct;
 use crate::op::input_grad::InputGrad;
 use crate::op::level::Level;
 use crate::op::readout::{HeadGrad, Readout};
@@ -27,6 +28,7 @@ type TransposeEntry = unsafe fn(&[f32], Panels, usize, Panels, usize, usize, &mu
 
 /// The entry points of one tier.
 pub(crate) struct Table {
+    pub(crate) input: unsafe fn(&InputProduct<'_>),
     pub(crate) forward: unsafe fn(&Forward<'_>),
     pub(crate) level: unsafe fn(&Level<'_>),
     pub(crate) backward: unsafe fn(&Backward<'_>),
@@ -113,7 +115,7 @@ macro_rules! entries {
         mod entries {
             use super::*;
             use crate::op;
-            use crate::op::{gate_grad::Backward, gates::Forward, input_grad::InputGrad};
+            use crate::op::{gate_grad::Backward, gates::Forward, input::InputProduct, input_grad::InputGrad};
             use crate::op::{derive::StartRows, embedding::EmbeddingGrad, level::Level};
             use crate::op::{readout::{HeadGrad, Readout}, weight_grad::{Columns, WeightGrad}};
             use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
@@ -124,6 +126,7 @@ macro_rules! entries {
             use crate::view::Column;
             type V = <$tiles as Tier>::V;
 
+            entry!([$($features)?] input(f: &InputProduct<'_>) = op::input::input::<$tiles>);
             entry!([$($features)?] forward(f: &Forward<'_>) = op::gates::forward::<$tiles>);
             entry!([$($features)?] backward(b: &Backward<'_>) = op::gate_grad::backward::<$tiles>);
             entry!([$($features)?] variant_forward(f: &Forward<'_>) = op::variant::forward::<$tiles>);
@@ -178,7 +181,7 @@ macro_rules! entries {
                 variant: Variants {
                     forward: variant_forward, inner, backward: variant_backward, output_grad, inner_grad, peephole_grad,
                 },
-                forward, level, backward, input_grad, readout, head_grad, weight_grad, symbol_grad, bias_grad,
+                input, forward, level, backward, input_grad, readout, head_grad, weight_grad, symbol_grad, bias_grad,
                 embedded_weight_grad, embedding_grad, sum_squares, add, adam, root_square, momentum, sgd, start_rows,
                 transpose, tanh, sigmoid, exp, fma_chains, read,
                 chains: <$tiles as Tier>::CHAINS,

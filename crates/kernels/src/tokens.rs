@@ -242,6 +242,26 @@ impl Tokens {
         let end = self.lanes_at(t);
         lanes.start.min(end)..lanes.end.min(end)
     }
+    /// The tokens of some lanes at these steps, as stretches of neighbours. Where the lanes are all of them and `across`,
+    /// one stretch goes from step to step.
+    pub(crate) fn stretches(
+        &self,
+        steps: Range<usize>,
+        lanes: &Range<usize>,
+        across: bool,
+    ) -> impl Iterator<Item = Stretch> {
+        let whole = across && *lanes == (0..self.lanes);
+        let pieces = if whole { usize::from(!steps.is_empty()) } else { steps.len() };
+        (0..pieces).map(move |i| {
+            let t = steps.start + i;
+            if whole {
+                let token = self.offset[t];
+                return Stretch { t, lane: 0, token, count: self.offset[steps.end] - token };
+            }
+            let alive = self.alive(t, lanes);
+            Stretch { t, lane: alive.start, token: self.offset[t] + alive.start, count: alive.len() }
+        })
+    }
     /// Row of token `n`.
     pub fn row(&self, n: usize) -> usize {
         1 + self.lanes + n
@@ -314,6 +334,18 @@ impl Tokens {
         }
         lane
     }
+}
+
+/// Neighbouring tokens.
+pub(crate) struct Stretch {
+    /// Step of the first.
+    pub(crate) t: usize,
+    /// Lane of the first.
+    pub(crate) lane: usize,
+    /// The first.
+    pub(crate) token: usize,
+    /// How many.
+    pub(crate) count: usize,
 }
 
 /// The tokens that a sum runs over: the first steps of some lanes.

@@ -142,7 +142,7 @@ impl Variant {
         Self { activations, ..Self::default() }
     }
     /// The plain kernels serve it: biases or not, the cell is the plain one.
-    pub(crate) fn is_plain(&self) -> bool {
+    pub fn is_plain(&self) -> bool {
         *self == Self { bias: self.bias, ..Self::default() }
     }
     /// Errors: a form that `cell` does not have, a number that is out of its range.

@@ -57,14 +57,33 @@ fn field() -> Field {
 
 impl Field {
     fn gates_op(&self) -> GatesOp {
-        GatesOp { layer: 0, t: 0, x: None, h: self.h, c: Some(self.c), gates: self.gates, dropped: None, inner: None }
+        GatesOp {
+            layer: 0,
+            t: 0,
+            x: None,
+            h: self.h,
+            c: Some(self.c),
+            gates: self.gates,
+            dropped: None,
+            inner: None,
+            begun: false,
+        }
     }
     fn gate_grad_op(&self) -> GateGradOp {
         let Field { h, c, gates, d_h, d_c, d_y, .. } = *self;
         GateGradOp { layer: 0, t: 0, d_y, d_h, d_c: Some(d_c), h, c: Some(c), gates, projection: None }
     }
     fn input_grad_op(&self) -> InputGradOp {
-        InputGradOp { layer: 1, t: 0, gates: self.gates, d_h: self.d_h, d_x: Some(self.d_y), from: None, more: false }
+        InputGradOp {
+            layer: 1,
+            t: 0,
+            steps: 1,
+            gates: self.gates,
+            d_h: Some(self.d_h),
+            d_x: Some(self.d_y),
+            from: None,
+            more: false,
+        }
     }
     fn readout_op(&self) -> ReadoutOp {
         ReadoutOp { t: 0, h: self.h, logits: self.logits, nats: self.nats }

@@ -63,6 +63,8 @@ pub(crate) struct Forward<'a> {
     pub(crate) ids: Option<&'a [u32]>,
     /// The dense input by row.
     pub(crate) x: Option<At>,
+    /// [`super::input`] has put where a token's accumulators begin into its gates' place.
+    pub(crate) begun: bool,
     pub(crate) h: At,
     /// LSTM only.
     pub(crate) c: Option<At>,
@@ -165,7 +167,7 @@ pub(super) unsafe fn forward_of<T: Tier, const VARIANT: bool>(f: &Forward<'_>) {
             for (i, at) in kept[..count].iter().enumerate() {
                 // SAFETY: rows and panels are in range by the caller's promise.
                 unsafe {
-                    if let Some(next) = kept[..count].get(i + 1) {
+                    if let Some(next) = kept[..count].get(i + 1).filter(|_| !f.begun) {
                         expect_start::<T>(f, next, p);
                     }
                     tile::<T, VARIANT>(f, at, acc_at, p);
@@ -193,7 +195,8 @@ unsafe fn tile<T: Tier, const VARIANT: bool>(f: &Forward<'_>, at: &Lanes, acc_at
         let start = f.weights.start.as_ptr().add(f.layout.start.start + slots.offset(p, shape.start_rows()));
         let start_width = slots.width(p) * LANES;
         for i in 0..m {
-            call.init[i] = start.add(at.start[i] * start_width);
+            let begun = if f.begun { Some(f.gates.panel(p, at.token + i).cast_const()) } else { None };
+            call.init[i] = begun.unwrap_or(start.add(at.start[i] * start_width));
         }
         if shape.cell == Cell::Gru {
             // Two loops feed different slots: the row must lie whole in the accumulators first.

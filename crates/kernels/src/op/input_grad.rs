@@ -18,7 +18,7 @@ pub(crate) struct InputGrad<'a> {
     pub(crate) weights: Weights<'a>,
     pub(crate) gates: At,
     /// By lane: dh_{t-1}.
-    pub(crate) d_h: At,
+    pub(crate) d_h: Option<At>,
     /// By row: dx_t, where it is wanted, with the dropout that stood below.
     pub(crate) d_x: Option<(At, Option<Masks>)>,
     /// By row: what dx_t is added to.
@@ -26,7 +26,10 @@ pub(crate) struct InputGrad<'a> {
     pub(crate) tokens: &'a Tokens,
     /// Row of the state before each token, in the layer's order.
     pub(crate) prev_rows: &'a [u32],
+    /// The step of dh_{t-1}, and the first of dx.
     pub(crate) t: usize,
+    /// Steps of dx.
+    pub(crate) steps: usize,
     pub(crate) lanes: Range<usize>,
     pub(crate) d_h_panels: Range<usize>,
     pub(crate) d_x_panels: Range<usize>,
@@ -111,16 +114,18 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let d_h = shape.d_h_panels();
     for q in g.d_h_panels.clone() {
         let n = d_h.width(q);
+        let Some(d_h_at) = &g.d_h else { break };
         for part in Run::blocks(packed_h, usize::from(shape.cell == Cell::Gru)) {
-            for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
-                let lane = g.lanes.start + first;
+            let alive = g.tokens.alive(g.t, &g.lanes);
+            for (first, m) in tiles(alive.len(), T::ROWS[n - 1]) {
+                let lane = alive.start + first;
                 let token = g.tokens.token(g.t, lane);
                 // SAFETY: rows and panels are in range by the caller's promise.
                 unsafe {
                     let mut call = RowsCall::new(zeros.as_ptr(), acc_at, 0);
                     if shape.cell == Cell::Gru || part.k.start > 0 {
                         for i in 0..m {
-                            call.init[i] = g.d_h.panel(d_h.first(q), lane + i);
+                            call.init[i] = d_h_at.panel(d_h.first(q), lane + i);
                         }
                     }
                     product::<T>(&g.gates, part.clone(), n, (token, m), t_hh.add(d_h.offset(q, k_h)), &mut call);
@@ -129,7 +134,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
                         for j in 0..n {
                             let from = acc_at.add(i * ACC_STRIDE + j * LANES);
                             let d = if carried { T::V::load(from) } else { T::V::splat(0.0) };
-                            d.store(g.d_h.panel(d_h.first(q) + j, lane + i));
+                            d.store(d_h_at.panel(d_h.first(q) + j, lane + i));
                         }
                     }
                 }
@@ -142,29 +147,30 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     for q in g.d_x_panels.clone() {
         let n = d_x.width(q);
         for part in Run::blocks(packed, 0) {
-            for (first, m) in tiles(g.lanes.len(), T::ROWS[n - 1]) {
-                let lane = g.lanes.start + first;
-                let token = g.tokens.token(g.t, lane);
-                // SAFETY: as above.
-                unsafe {
-                    let mut call = RowsCall::new(zeros.as_ptr(), acc_at, 0);
-                    let from = if part.k.start > 0 { Some(d_x_at) } else { g.from.as_ref() };
-                    if let Some(from) = from {
-                        for i in 0..m {
-                            call.init[i] = from.panel(d_x.first(q), g.tokens.row(token + i));
-                        }
-                    }
-                    product::<T>(&g.gates, part.clone(), n, (token, m), t_ih.add(d_x.offset(q, k)), &mut call);
-                    let masks = masks.filter(|_| part.k.end == k);
-                    for i in 0..m {
-                        for j in 0..n {
-                            let vector = d_x.first(q) + j;
-                            let mut d = T::V::load(acc_at.add(i * ACC_STRIDE + j * LANES));
-                            if let Some(masks) = &masks {
-                                let mask = masks.at(g.t, lane + i, vector);
-                                d = d.mul(T::V::load(mask.as_ptr()));
+            let masks = masks.filter(|_| part.k.end == k);
+            for stretch in g.tokens.stretches(g.t..g.t + g.steps, &g.lanes, masks.is_none()) {
+                for (first, m) in tiles(stretch.count, T::ROWS[n - 1]) {
+                    let token = stretch.token + first;
+                    // SAFETY: as above.
+                    unsafe {
+                        let mut call = RowsCall::new(zeros.as_ptr(), acc_at, 0);
+                        let from = if part.k.start > 0 { Some(d_x_at) } else { g.from.as_ref() };
+                        if let Some(from) = from {
+                            for i in 0..m {
+                                call.init[i] = from.panel(d_x.first(q), g.tokens.row(token + i));
                             }
-                            d.store(d_x_at.panel(vector, g.tokens.row(token + i)));
+                        }
+                        product::<T>(&g.gates, part.clone(), n, (token, m), t_ih.add(d_x.offset(q, k)), &mut call);
+                        for i in 0..m {
+                            for j in 0..n {
+                                let vector = d_x.first(q) + j;
+                                let mut d = T::V::load(acc_at.add(i * ACC_STRIDE + j * LANES));
+                                if let Some(masks) = &masks {
+                                    let mask = masks.at(stretch.t, stretch.lane + first + i, vector);
+                                    d = d.mul(T::V::load(mask.as_ptr()));
+                                }
+                                d.store(d_x_at.panel(vector, g.tokens.row(token + i)));
+                            }
                         }
                     }
                 }

@@ -1,5 +1,7 @@
 //! The operations, in the order of the data flow; forward and backward beside each other.
 
+pub(crate) mod input; // x_t W_ih of many steps, ahead of their gates
+
 pub(crate) mod gates; // forward: pre-activations in registers, then gates, c_t, h_t
 
 pub(crate) mod level; // y_t of two directions, of residuals
