@@ -4,6 +4,7 @@
 //! barrier after each. Every operation writes only cells of its claim, and never reads a buffer that it writes, except
 //! for cells of its own: that is what the two ways of sharing rest on, and `check` asserts it.
 
+use crate::arrays::Arrays;
 use crate::op::derive::StartRows;
 use crate::op::gate_grad::Backward;
 use crate::op::gates::{Dropout, Forward};
@@ -17,6 +18,9 @@ use crate::tokens::{Order, Part, Tokens};
 use crate::view::{At, BufId, Columns, Share, Space, Workspace};
 
 mod embedding; // the gradients of an embedding and of W_ih above it
+pub use exchange::{ReadOp, WriteOp};
+
+mod exchange; // rows of the caller's arrays, in and out
 mod variant; // second products of a step, peepholes
 
 /// What all operations of a pass read.
@@ -34,6 +38,8 @@ pub struct Pass<'a> {
     pub dropout: Option<Dropout>,
     /// Dropout between the top layer and the readout.
     pub output_dropout: Option<Dropout>,
+    /// The caller's, for operations that copy rows.
+    pub arrays: Arrays<'a>,
 }
 
 /// Forward of one layer at one step.
@@ -160,6 +166,10 @@ pub enum Op {
     GateGrad(GateGradOp),
     /// Gradients to h_{t-1} and x.
     InputGrad(InputGradOp),
+    /// Rows of the caller's, in.
+    Read(ReadOp),
+    /// Rows for the caller, out.
+    Write(WriteOp),
 }
 
 impl Op {
@@ -172,6 +182,8 @@ impl Op {
             Op::HeadGrad(o) => o.t,
             Op::OutputGrad(o) | Op::InnerGrad(o) | Op::GateGrad(o) => o.t,
             Op::InputGrad(o) => o.t,
+            Op::Read(o) => o.t,
+            Op::Write(o) => o.t,
         }
     }
 }
@@ -327,6 +339,10 @@ impl Kernels {
     pub fn run(&self, op: &Op, pass: &Pass<'_>, share: &mut Share<'_>) {
         let tokens = share.tokens();
         assert!(op.t() < tokens.steps(), "step {} of {}", op.t(), tokens.steps());
+        if let Op::Write(o) = op {
+            // Lanes that have ended have rows to be written too.
+            return exchange::write(o, pass, share);
+        }
         if tokens.alive(op.t(), &share.lanes()).is_empty() {
             return;
         }
@@ -340,6 +356,8 @@ impl Kernels {
             Op::InnerGrad(o) => self.inner_grad(o, pass, share),
             Op::GateGrad(o) => self.gate_grad(o, pass, share),
             Op::InputGrad(o) => self.input_grad(o, pass, share),
+            Op::Read(o) => exchange::read(o, pass, share),
+            Op::Write(_) => {}
         }
     }
 
