@@ -20,11 +20,15 @@ mod rows; // inputs, outputs, losses and gradients by token
 
 mod state; // states in and out
 
+mod exchange; // passes on the caller's arrays
+
 mod weight_grad; // the list of tiles; no threads
 
 mod embedding_grad; // what the gradients of and below an embedding are made of
 
-pub use gatemill_kernels::{Batch, BatchError, Cell, Direction, OutOfMemory, StackError, StackShape};
+pub use gatemill_kernels::{
+    Batch, BatchError, Cell, Direction, OutOfMemory, Rows, RowsError, RowsMut, StackError, StackShape,
+};
 pub use network::{Chunk, Network, NetworkOptions};
 pub use params::{Params, ParamsError};
 pub use state::LayerState;

@@ -1,13 +1,15 @@
 //! A network over a batch of tokens: forward and backward. All memory is its own, and kept from batch to batch where it
 //! suffices.
 
+use crate::exchange::Woven;
 use crate::params::Params;
 use crate::unroll;
 use crate::weight_grad::WeightGrads;
 use crate::workspace::{Bufs, Form, Needs, allocate};
 use gatemill_crew::{Crew, Split};
 use gatemill_kernels::{
-    Batch, BatchError, Direction, Dropout, Kernels, Layout, Op, Order, OutOfMemory, Pass, StackShape, Tokens, Workspace,
+    Arrays, Batch, BatchError, Direction, Dropout, Kernels, Layout, Op, Order, OutOfMemory, Pass, StackShape, Tokens,
+    Workspace,
 };
 use std::sync::Arc;
 
@@ -53,14 +55,16 @@ pub struct Network {
     pub(crate) layout: Arc<Layout>,
     pub(crate) ws: Workspace,
     pub(crate) bufs: Bufs,
-    forward: Vec<Op>,
-    plain: Vec<Op>,
-    backward: Vec<Op>,
+    pub(crate) forward: Vec<Op>,
+    pub(crate) plain: Vec<Op>,
+    pub(crate) backward: Vec<Op>,
+    /// The same with the copies of the caller's rows.
+    pub(crate) woven: Woven,
     /// Operations of a forward list before its first readout.
     layers_end: usize,
     split: Option<Split>,
     /// The last forward dropped.
-    dropped: bool,
+    pub(crate) dropped: bool,
     /// Steps of the last backward: later gate gradients are of an older chunk.
     backward_steps: usize,
     /// `set_final_grad` was called since the last backward.
@@ -98,6 +102,7 @@ impl Network {
             forward: Vec::new(),
             plain: Vec::new(),
             backward: Vec::new(),
+            woven: Woven::default(),
             layers_end: 0,
             split: options.split,
             dropped: false,
@@ -110,6 +115,7 @@ impl Network {
     /// The lists of operations for the steps at hand.
     fn unroll(&mut self) {
         let steps = (self.steps(), self.lanes());
+        self.woven.clear();
         unroll::forward(&mut self.forward, &self.layout, &self.bufs, steps, true);
         unroll::forward(&mut self.plain, &self.layout, &self.bufs, steps, false);
         unroll::backward(&mut self.backward, &self.layout, &self.bufs, steps);
@@ -164,17 +170,17 @@ impl Network {
     pub(crate) fn workspace(&self) -> &Workspace {
         &self.ws
     }
-    fn split(&self, crew: &Crew) -> Split {
+    pub(crate) fn split(&self, crew: &Crew) -> Split {
         self.split.unwrap_or_else(|| Split::suited(self.lanes(), crew.threads(), 4 * self.layout.params()))
     }
-    fn forward_split(&self, crew: &Crew) -> Split {
+    pub(crate) fn forward_split(&self, crew: &Crew) -> Split {
         let multiplied = self.layout.layers().iter().map(|l| l.w_hh.len() + l.t_ih.len());
         let largest = 4 * multiplied.max().unwrap_or(0);
         self.split.unwrap_or_else(|| Split::of_forward(self.split(crew), crew.threads(), largest))
     }
-    fn pass<'a>(params: &'a Params, chunk: &Chunk<'a>) -> Pass<'a> {
+    pub(crate) fn pass<'a>(params: &'a Params, chunk: &Chunk<'a>, arrays: Arrays<'a>) -> Pass<'a> {
         let Chunk { ids, targets, scale, dropout, output_dropout, .. } = *chunk;
-        Pass { weights: params.weights(), ids, targets, scale, dropout, output_dropout }
+        Pass { weights: params.weights(), ids, targets, scale, dropout, output_dropout, arrays }
     }
 
     /// Forward over the chunk, from the carried states. Panics where the chunk is longer than T.
@@ -189,7 +195,7 @@ impl Network {
     pub fn forward_readout(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, chunk: &Chunk<'_>) {
         self.run_forward((crew, kernels), params, chunk, self.layers_end, usize::MAX);
     }
-    fn fits(&self, chunk: &Chunk<'_>) {
+    pub(crate) fn fits(&self, chunk: &Chunk<'_>) {
         let steps = self.steps();
         assert!(chunk.steps <= steps, "a chunk of {} steps in a network of {steps}", chunk.steps);
         // A lane's last token is where a reversed layer begins.
@@ -210,7 +216,7 @@ impl Network {
         self.dropped = chunk.dropout.is_some() || chunk.output_dropout.is_some();
         let ops = if self.dropped { &self.forward } else { &self.plain };
         let ops = &ops[from..to.min(ops.len())];
-        crew.run(kernels, ops, chunk.steps, &Self::pass(params, chunk), &mut self.ws, split);
+        crew.run(kernels, ops, chunk.steps, &Self::pass(params, chunk, Arrays::default()), &mut self.ws, split);
     }
     /// Backward over the chunk that `forward` ran: gate gradients in the gates' place, gradients to h_0, c_0 and x.
     ///
@@ -218,12 +224,22 @@ impl Network {
     /// Panics where the chunk is longer than T.
     pub fn backward(&mut self, crew: &Crew, kernels: &Kernels, params: &Params, chunk: &Chunk<'_>) {
         self.fits(chunk);
+        self.begin_backward(chunk);
+        let split = self.split(crew);
+        crew.run(
+            kernels,
+            &self.backward,
+            chunk.steps,
+            &Self::pass(params, chunk, Arrays::default()),
+            &mut self.ws,
+            split,
+        );
+    }
+    pub(crate) fn begin_backward(&mut self, chunk: &Chunk<'_>) {
         if !std::mem::take(&mut self.final_grad) {
             self.clear_final_grad();
         }
         self.backward_steps = chunk.steps;
-        let split = self.split(crew);
-        crew.run(kernels, &self.backward, chunk.steps, &Self::pass(params, chunk), &mut self.ws, split);
     }
     /// A new document begins at (`t`, `lane`): in the next passes the state before it is zero, and for a reversed layer
     /// that before the token ahead of it.

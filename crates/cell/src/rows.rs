@@ -20,7 +20,7 @@ impl Network {
         if self.bufs.form.concat { 2 } else { 1 }
     }
     /// Columns of a part: H, or P of a projection.
-    fn part_columns(&self) -> usize {
+    pub(crate) fn part_columns(&self) -> usize {
         self.layout.layers()[self.bufs.layers.len() - 1].shape.outputs()
     }
     /// Where part `part` stands in an output row. Panics where there is none.

@@ -20,6 +20,7 @@
 mod isa; // which tiers this machine has
 mod vector; // sixteen lanes on every tier
 
+mod arrays; // the caller's arrays as they lie
 mod buffer; // owned, aligned memory
 mod pack; // where every weight lies
 mod stack; // levels of layers, directions
@@ -41,6 +42,7 @@ mod table; // entry points per tier, safe methods
 #[doc(hidden)]
 pub mod bf16; // whether bf16 fits the packing: for the benches alone
 
+pub use arrays::{Arrays, Rows, RowsError, RowsMut};
 pub use buffer::{Buffer, OutOfMemory};
 pub use isa::{Isa, IsaError};
 pub use op::gates::Dropout;
@@ -50,7 +52,9 @@ pub use pack::{
     Cell, Embedding, EmbeddingLayout, HeadLayout, Input, LANES, LayerLayout, LayerShape, Layout, Panels, Weights,
 };
 pub use random::{Purpose, philox, uniform};
-pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, InputOp, LevelOp, Op, Pass, ReadoutOp, WeightTile};
+pub use run::{
+    GateGradOp, GatesOp, HeadGradOp, InputGradOp, InputOp, LevelOp, Op, Pass, ReadOp, ReadoutOp, WeightTile, WriteOp,
+};
 pub use stack::{Direction, StackError, StackShape};
 pub use table::{Kernels, TileRows};
 pub use tokens::{Batch, BatchError, Order, Part, Tokens};

@@ -4,6 +4,7 @@
 //! barrier after each. Every operation writes only cells of its claim, and never reads a buffer that it writes, except
 //! for cells of its own: that is what the two ways of sharing rest on, and `check` asserts it.
 
+use crate::arrays::Arrays;
 use crate::op::derive::StartRows;
 use crate::op::gate_grad::Backward;
 use crate::op::gates::{Dropout, Forward};
@@ -16,8 +17,12 @@ use crate::pack::{Cell, Embedding, HeadLayout, Input, LANES, LayerLayout, LayerS
 use crate::table::Kernels;
 use crate::tokens::{Order, Part, Tokens};
 use crate::view::{At, BufId, Columns, Share, Space, Workspace};
+use std::ops::Range;
 
 mod embedding; // the gradients of an embedding and of W_ih above it
+pub use exchange::{ReadOp, WriteOp};
+
+mod exchange; // rows of the caller's arrays, in and out
 mod variant; // second products of a step, peepholes
 
 /// What all operations of a pass read.
@@ -35,6 +40,8 @@ pub struct Pass<'a> {
     pub dropout: Option<Dropout>,
     /// Dropout between the top layer and the readout.
     pub output_dropout: Option<Dropout>,
+    /// The caller's, for operations that copy rows.
+    pub arrays: Arrays<'a>,
 }
 
 /// Forward of one layer at one step.
@@ -182,10 +189,14 @@ pub enum Op {
     GateGrad(GateGradOp),
     /// Gradients to h_{t-1} and x.
     InputGrad(InputGradOp),
+    /// Rows of the caller's, in.
+    Read(ReadOp),
+    /// Rows for the caller, out.
+    Write(WriteOp),
 }
 
 impl Op {
-    /// The step that it works on.
+    /// The step that it works on, of several the first.
     pub fn t(&self) -> usize {
         match self {
             Op::Input(o) => o.t,
@@ -195,7 +206,18 @@ impl Op {
             Op::HeadGrad(o) => o.t,
             Op::OutputGrad(o) | Op::InnerGrad(o) | Op::GateGrad(o) => o.t,
             Op::InputGrad(o) => o.t,
+            Op::Read(o) => o.t,
+            Op::Write(o) => o.t,
         }
+    }
+    /// The steps that it works on: most often one.
+    pub fn steps(&self) -> Range<usize> {
+        let count = match self {
+            Op::Input(o) => o.steps,
+            Op::InputGrad(o) => o.steps,
+            _ => 1,
+        };
+        self.t()..self.t() + count
     }
 }
 
@@ -352,6 +374,10 @@ impl Kernels {
     pub fn run(&self, op: &Op, pass: &Pass<'_>, share: &mut Share<'_>) {
         let tokens = share.tokens();
         assert!(op.t() < tokens.steps(), "step {} of {}", op.t(), tokens.steps());
+        if let Op::Write(o) = op {
+            // Lanes that have ended have rows to be written too.
+            return exchange::write(o, pass, share);
+        }
         if tokens.alive(op.t(), &share.lanes()).is_empty() {
             return;
         }
@@ -366,6 +392,8 @@ impl Kernels {
             Op::InnerGrad(o) => self.inner_grad(o, pass, share),
             Op::GateGrad(o) => self.gate_grad(o, pass, share),
             Op::InputGrad(o) => self.input_grad(o, pass, share),
+            Op::Read(o) => exchange::read(o, pass, share),
+            Op::Write(_) => {}
         }
     }
 

@@ -1,8 +1,8 @@
 //! Every safe method on arguments that do not fit: refused with a message, before any pointer is made.
 
 use gatemill_kernels::{
-    BufId, Cell, Columns, Dropout, Embedding, GateGradOp, GatesOp, HeadGradOp, Input, InputGradOp, Kernels, LayerShape,
-    Layout, Op, Order, Panels, Part, Pass, ReadoutOp, Space, Tokens, WeightTile, Weights, Workspace,
+    Arrays, BufId, Cell, Columns, Dropout, Embedding, GateGradOp, GatesOp, HeadGradOp, Input, InputGradOp, Kernels,
+    LayerShape, Layout, Op, Order, Panels, Part, Pass, ReadoutOp, Space, Tokens, WeightTile, Weights, Workspace,
 };
 
 const STEPS: usize = 2;
@@ -90,8 +90,15 @@ impl Field {
     }
     fn run(&mut self, op: Op, change: impl for<'a> FnOnce(&mut Pass<'a>)) {
         let weights = Weights::new(&self.layout, &self.params, &self.start, &self.transposed);
-        let mut pass =
-            Pass { weights, ids: &self.ids, targets: &self.ids, scale: 1.0, dropout: None, output_dropout: None };
+        let mut pass = Pass {
+            weights,
+            ids: &self.ids,
+            targets: &self.ids,
+            scale: 1.0,
+            dropout: None,
+            output_dropout: None,
+            arrays: Arrays::default(),
+        };
         change(&mut pass);
         Kernels::best().run(&op, &pass, &mut self.ws.share());
     }
