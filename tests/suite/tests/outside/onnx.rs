@@ -1,6 +1,7 @@
 //! ONNX's node tests, samples of ONNX Runtime, and a grid of what its operators can say.
 
-use gatemill_suite::OnnxCase;
+use gatemill_oracle::widen;
+use gatemill_suite::{OnnxCase, Setting, crew, layers_run, tiers};
 
 /// All node tests that onnx 1.23.2 has of recurrent operators.
 const NODE_TESTS: [&str; 18] = [
@@ -75,4 +76,36 @@ fn the_oracle_gives_their_numbers() {
         }
     }
     println!("{closest:.2} of the tolerances");
+}
+
+/// Every tier, one and two threads in turn: within the files' tolerances of their numbers, and near the oracle.
+#[test]
+fn the_engine_gives_their_numbers() {
+    let crews = [crew(1), crew(2)];
+    let mut closest = (0.0, String::new());
+    for (k, case) in all().into_iter().enumerate() {
+        let layers = case.layers();
+        for (tier, kernels) in tiers().into_iter().enumerate() {
+            let found = layers_run(&layers, Setting::new(kernels, &crews[(k + tier) % 2]));
+            for kind in case.kinds() {
+                // Against ONNX Runtime, and against the specification in f64, two systems round in f32.
+                let (rtol, atol) = match kind {
+                    "outputs" => tolerance(&case, kind),
+                    _ => tolerance(&case, "outputs_onnxruntime_f32"),
+                };
+                let both = if kind == "outputs" { 1.0 } else { 2.0 };
+                for (name, want) in case.outputs(kind) {
+                    let (_, found) = found.iter().find(|(ours, _)| *ours == name).expect("an output of layers");
+                    let error = worst(&widen(found), &want, both * rtol, both * atol);
+                    let place =
+                        format!("{} {kind} {name} on {}: {error:.2} of the tolerance", case.name, kernels.name());
+                    assert!(error <= 1.0, "{place}");
+                    if error > closest.0 {
+                        closest = (error, place);
+                    }
+                }
+            }
+        }
+    }
+    println!("{}", closest.1);
 }
