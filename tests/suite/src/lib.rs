@@ -17,9 +17,15 @@ mod learner; // the pieces of a training step, put together by hand
 
 mod goldens; // tensors of the files that other systems made
 
-pub use goldens::{Golden, OnnxCase, Tensor, golden_path};
+mod onnx; // nodes of ONNX as layers
+
+mod layers; // complete layers by the oracle, and as PyTorch has them
+
+pub use goldens::{Golden, Tensor, golden_path};
 pub use job::{Embedding, Features, Job, Shape};
+pub use layers::{layers_of_torch, layers_reference};
 pub use learner::{Learner, Model};
+pub use onnx::OnnxCase;
 pub use reference::reference;
 pub use run::{Rig, Setting, run};
 

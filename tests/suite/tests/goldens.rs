@@ -1,14 +1,13 @@
-//! What PyTorch and ONNX Runtime computed (goldens/README.md), computed again: one pass, 200 steps, ONNX's operators.
+//! What PyTorch computed for character models (goldens/README.md), computed again: one pass, 200 steps.
 //!
 //! The oracle is held to PyTorch's f64 at 1e-10 (T6); the kernels to the same numbers at 2e-6 forward and 1e-5 backward,
 //! relative to the tensor's largest element; losses of training to 1e-5 over 200 steps.
 
 use gatemill_kernels::{Cell, Kernels};
 use gatemill_oracle::compare::worst_by_max;
-use gatemill_oracle::{Head, StackParams, widen};
+use gatemill_oracle::{Head, widen};
 use gatemill_suite::{
-    CELLS, Embedding, Features, Golden, Job, Learner, Model, OnnxCase, Setting, Shape, crew, golden_path, reference,
-    run, tiers,
+    CELLS, Embedding, Features, Golden, Job, Learner, Model, Setting, Shape, crew, golden_path, reference, run, tiers,
 };
 use sha2::{Digest, Sha256};
 
@@ -206,66 +205,6 @@ fn two_hundred_steps_follow_pytorchs_losses() {
 fn reordered(data: &[f64], gates: &[usize]) -> Vec<f64> {
     let block = data.len() / gates.len();
     gates.iter().flat_map(|&g| data[g * block..(g + 1) * block].to_vec()).collect()
-}
-
-/// An ONNX case as a job: PyTorch's gate g is ONNX's block `order[g]`; `B` is both biases, one after the other.
-fn job_of_onnx(cell: Cell, order: &[usize], case: &OnnxCase) -> Job {
-    let input = |name: &str| case.tensor("inputs", name);
-    let (x, w, r, b) = (input("X").unwrap(), input("W").unwrap(), input("R").unwrap(), input("B").unwrap());
-    let (steps, lanes, inputs, hidden) = (x.shape[0], x.shape[1], x.shape[2], r.shape[2]);
-    assert_eq!(case.attribute("hidden_size").as_u64(), Some(hidden as u64));
-    let mut job = empty(Shape { cell, layers: 1, inputs, hidden, steps, lanes, vocab: None }, false);
-    let params: &mut StackParams<f64> = &mut job.params;
-    let (b_w, b_r) = b.data.split_at(b.data.len() / 2);
-    let layer = &mut params.layers[0];
-    layer.weight_ih = reordered(&w.data, order);
-    layer.weight_hh = reordered(&r.data, order);
-    layer.bias_ih = reordered(b_w, order);
-    layer.bias_hh = reordered(b_r, order);
-    job.x = x.data;
-    if let Some(h) = input("initial_h") {
-        job.h0 = h.data;
-    }
-    job
-}
-
-#[test]
-fn onnx_operators_give_onnx_runtimes_numbers() {
-    let crew = crew(1);
-    // ONNX: LSTM i, o, f, c; GRU z, r, h. PyTorch: i, f, g, o; r, z, n.
-    let cases: [(&str, Cell, &[usize]); 3] = [
-        ("lstm_forward_plain", Cell::Lstm, &[0, 2, 3, 1]),
-        ("gru_lbr1_forward", Cell::Gru, &[1, 0, 2]),
-        ("rnn_forward_plain", Cell::Rnn, &[0]),
-    ];
-    for (name, cell, order) in cases {
-        let case = OnnxCase::read(name);
-        if cell == Cell::Gru {
-            assert_eq!(case.attribute("linear_before_reset").as_u64(), Some(1), "the reset-after form");
-        }
-        let job = job_of_onnx(cell, order, &case);
-        let states: &[(&str, &str)] = if cell == Cell::Lstm {
-            &[("output", "Y"), ("h_n", "Y_h"), ("c_n", "Y_c")]
-        } else {
-            &[("output", "Y"), ("h_n", "Y_h")]
-        };
-        let hold = |found: &[(String, Vec<f64>)], bound: f64, place: &str| {
-            for (ours, theirs) in states {
-                let found = &found.iter().find(|(name, _)| name == ours).unwrap().1;
-                let want = case.tensor("outputs_spec_f64", theirs).unwrap();
-                let worst = worst_by_max(found, &want.data);
-                assert!(worst.error <= bound, "{name} {place}: {theirs} {worst:?}");
-                let f32_of_theirs = case.tensor("outputs_onnxruntime_f32", theirs).unwrap();
-                assert!(worst_by_max(found, &f32_of_theirs.data).error < bound.max(2e-6), "{name} {place}: {theirs}");
-            }
-        };
-        hold(&reference(&job), 1e-10, "oracle");
-        for kernels in tiers() {
-            let found: Vec<_> =
-                run(&job, Setting::new(kernels, &crew)).into_iter().map(|(n, t)| (n, widen(&t))).collect();
-            hold(&found, 2e-6, kernels.name());
-        }
-    }
 }
 
 /// The goldens tell gate orders apart: two gates exchanged are far from PyTorch's numbers.
