@@ -167,6 +167,11 @@ impl Network {
     fn split(&self, crew: &Crew) -> Split {
         self.split.unwrap_or_else(|| Split::suited(self.lanes(), crew.threads(), 4 * self.layout.params()))
     }
+    fn forward_split(&self, crew: &Crew) -> Split {
+        let multiplied = self.layout.layers().iter().map(|l| l.w_hh.len() + l.t_ih.len());
+        let largest = 4 * multiplied.max().unwrap_or(0);
+        self.split.unwrap_or_else(|| Split::of_forward(self.split(crew), crew.threads(), largest))
+    }
     fn pass<'a>(params: &'a Params, chunk: &Chunk<'a>) -> Pass<'a> {
         let Chunk { ids, targets, scale, dropout, output_dropout, .. } = *chunk;
         Pass { weights: params.weights(), ids, targets, scale, dropout, output_dropout }
@@ -201,7 +206,7 @@ impl Network {
         to: usize,
     ) {
         self.fits(chunk);
-        let split = self.split(crew);
+        let split = self.forward_split(crew);
         self.dropped = chunk.dropout.is_some() || chunk.output_dropout.is_some();
         let ops = if self.dropped { &self.forward } else { &self.plain };
         let ops = &ops[from..to.min(ops.len())];

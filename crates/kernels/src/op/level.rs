@@ -5,7 +5,7 @@ use crate::op::gates::Dropout;
 use crate::pack::LANES;
 use crate::tile::Tier;
 use crate::tokens::Tokens;
-use crate::vector::Vector;
+use crate::vector::{Pointwise, Vector};
 use crate::view::At;
 use std::ops::Range;
 
