@@ -483,7 +483,7 @@ fn a_reset_stops_both_directions() {
                 }
                 assert_eq!(part.input_grad(t, 0), whole.input_grad(begin + t, 0), "{cell:?} step {t} of {begin}..");
             }
-            assert_eq!(part.final_state(steps)[1 - stranger].h != whole.final_state(9)[1 - stranger].h, true);
+            assert_ne!(part.final_state(steps)[1 - stranger].h, whole.final_state(9)[1 - stranger].h);
             assert_eq!(part.final_state(steps)[stranger], whole.final_state(9)[stranger]);
         }
     }

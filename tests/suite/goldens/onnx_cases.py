@@ -114,8 +114,15 @@ def grid(op):
         add("saturated", scale=6.0, initial=True)
         add("clip", clip=0.6, initial=True)
         add("clip_bidirectional_lens", clip=0.8, direction="bidirectional", lens=[5, 3, 7], initial=True)
+        add("bidirectional_a_lane_without_steps", direction="bidirectional", lens=[5, 0, 7], initial=True)
         for name, extra in activations(op):
             add(name, initial=True, **extra)
+        # The numbers of both directions, one behind the other, for those functions that have any.
+        both = {"RNN": ["LeakyRelu"], "GRU": ["HardSigmoid", "ScaledTanh"], "LSTM": ["HardSigmoid", "Softsign", "ScaledTanh"]}[op]
+        betas = {"GRU": [0.45, 0.6] * 2, "LSTM": [0.45, 0.6] * 2}.get(op)
+        alphas = [0.15] * 2 if op == "RNN" else [0.3, 1.3] * 2
+        extra = dict(activations=both * 2, activation_alpha=alphas) | (dict(activation_beta=betas) if betas else {})
+        add("activations_bidirectional", direction="bidirectional", lens=[6, 7, 3], **extra)
     if op == "LSTM":
         def lstm(name, **what):
             all_cases.append(case(op, name, initial=True, **what))

@@ -21,9 +21,12 @@ mod onnx; // nodes of ONNX as layers
 
 mod layers; // complete layers by the oracle, and as PyTorch has them
 
+mod layers_run; // and by the kernels
+
 pub use goldens::{Golden, Tensor, golden_path};
 pub use job::{Embedding, Features, Job, Shape};
 pub use layers::{layers_of_torch, layers_reference};
+pub use layers_run::{LayersRig, layers_dropped, layers_run, stack_shape};
 pub use learner::{Learner, Model};
 pub use onnx::OnnxCase;
 pub use reference::reference;

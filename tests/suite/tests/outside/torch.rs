@@ -1,7 +1,9 @@
 //! PyTorch's layers: outputs, states and the gradient of every weight, input and initial state.
 
+use gatemill_crew::Split;
 use gatemill_oracle::compare::worst_by_max;
-use gatemill_suite::{Golden, Named, golden_path, layers_of_torch, layers_reference};
+use gatemill_oracle::widen;
+use gatemill_suite::{Golden, Named, Setting, crew, golden_path, layers_of_torch, layers_reference, layers_run, tiers};
 
 /// The goldens, by file name.
 fn files() -> Vec<String> {
@@ -42,4 +44,22 @@ fn the_oracle_gives_pytorchs_numbers() {
         closest = closest.max(hold(&found, &golden, 1e-13, 1e-13, &name));
     }
     println!("{closest:.3} of the bounds");
+}
+
+/// Every tier and every split: PyTorch's f64 numbers within f32's reach, gradients included.
+#[test]
+fn the_engine_gives_pytorchs_numbers() {
+    let crews = [crew(1), crew(2)];
+    let mut closest = 0.0_f64;
+    for (k, name) in files().into_iter().enumerate() {
+        let golden = Golden::read(&format!("torch_layers/{name}"));
+        let case = layers_of_torch(&golden);
+        for (tier, kernels) in tiers().into_iter().enumerate() {
+            let split = [None, Some(Split::Lanes), Some(Split::Units)][(k + tier) % 3];
+            let setting = Setting { split, ..Setting::new(kernels, &crews[k % 2]) };
+            let found: Vec<_> = layers_run(&case, setting).into_iter().map(|(n, t)| (n, widen(&t))).collect();
+            closest = closest.max(hold(&found, &golden, 2e-6, 1e-5, &format!("{name} {setting:?}")));
+        }
+    }
+    println!("{closest:.2} of the bounds");
 }

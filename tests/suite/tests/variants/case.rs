@@ -1,7 +1,8 @@
 //! A random run of a variant, answered by the oracle in f64 and by a `Network` under a setting: the same named tensors.
 
 use gatemill_cell::{Chunk, LayerState, Network, NetworkOptions, Params};
-use gatemill_kernels::{Activation, Cell, Input, LayerShape, Layout, Variant};
+use gatemill_kernels::{Activation, Batch, Cell, Dropout, Input, LANES, LayerShape, Layout, Variant};
+use gatemill_oracle::SplitMix64;
 use gatemill_oracle::complete::case::LayersCase;
 use gatemill_oracle::complete::layers::{Direction, LayersShape, tensors};
 use gatemill_oracle::complete::variant as oracle;
@@ -55,11 +56,28 @@ fn in_the_oracles_words(v: &Variant) -> oracle::Variant {
     }
 }
 
+/// What the bottom layer reads.
+enum Reads {
+    Dense,
+    /// One-hot, `[T, B]`; V is I.
+    Symbols(Vec<u32>),
+    /// Rows of a table `[V, I]`.
+    Embedded {
+        ids: Vec<u32>,
+        table: Vec<f64>,
+    },
+}
+
+/// Symbols of an embedding.
+const VOCAB: usize = 11;
+
 /// A run with its data and its form.
 pub(crate) struct Case {
     pub(crate) cell: Cell,
     pub(crate) variant: Variant,
     pub(crate) sizes: Sizes,
+    reads: Reads,
+    dropout: Option<Dropout>,
     data: LayersCase,
 }
 
@@ -81,7 +99,53 @@ impl Case {
             lengths: vec![sizes.steps; sizes.lanes],
         };
         let bound = 1.4 / (sizes.hidden as f64).sqrt();
-        Self { cell, variant, sizes, data: LayersCase::random(shape, bound.min(0.9), seed) }
+        let data = LayersCase::random(shape, bound.min(0.9), seed);
+        Self { cell, variant, sizes, reads: Reads::Dense, dropout: None, data }
+    }
+
+    /// The same run over symbols: one-hot, or with an embedding of I columns. One symbol more than there are was never
+    /// seen.
+    pub(crate) fn of_symbols(mut self, embedded: bool, seed: u64) -> Self {
+        let (random, inputs) = (&mut SplitMix64::new(seed), self.sizes.inputs);
+        let vocab = if embedded { VOCAB } else { inputs };
+        let ids = random.ids(self.sizes.steps * self.sizes.lanes, vocab + 1);
+        let one_hot = |s: usize| (0..inputs).map(move |i| f64::from(u8::from(i == s))).collect::<Vec<_>>();
+        let table = random.symmetric(VOCAB * inputs, 1.0);
+        let row = |s: usize| match embedded {
+            true if s < vocab => table[s * inputs..(s + 1) * inputs].to_vec(),
+            true => vec![0.0; inputs],
+            false => one_hot(s),
+        };
+        self.data.input.x = ids.iter().flat_map(|&s| row(s)).collect();
+        let ids = ids.into_iter().map(|s| u32::try_from(s).expect("few symbols")).collect();
+        self.reads = if embedded { Reads::Embedded { ids, table } } else { Reads::Symbols(ids) };
+        self
+    }
+
+    /// The same run with dropout between its layers.
+    pub(crate) fn dropped(mut self) -> Self {
+        let Sizes { steps, lanes, layers, .. } = self.sizes;
+        let (dropout, outputs) = (Dropout::new(0.3, 5, 77, 2), self.outputs());
+        let mut masks = Vec::new();
+        for n in 0..(layers - 1) * steps * lanes {
+            let (l, t, lane) = (n / lanes / steps, n / lanes % steps, n % lanes);
+            let mask = |column: usize| dropout.mask(l, t, lane, column / LANES)[column % LANES];
+            masks.extend((0..outputs).map(|column| f64::from(mask(column))));
+        }
+        self.data.input.dropout = Some(masks);
+        self.dropout = Some(dropout);
+        self
+    }
+
+    /// The same run over lanes of falling lengths.
+    pub(crate) fn ragged(mut self) -> Self {
+        let Sizes { steps, lanes, .. } = self.sizes;
+        self.data.shape.lengths = (0..lanes).map(|b| steps - b * steps / (lanes + 1)).collect();
+        self
+    }
+
+    fn alive(&self, t: usize, lane: usize) -> bool {
+        t < self.data.shape.lengths[lane]
     }
 
     fn outputs(&self) -> usize {
@@ -100,7 +164,18 @@ impl Case {
         if self.cell == Cell::Lstm {
             out.push(("d_c0".into(), grads.d_c0));
         }
-        out.push(("d_x".into(), grads.d_x));
+        match &self.reads {
+            Reads::Dense => out.push(("d_x".into(), grads.d_x)),
+            Reads::Symbols(_) => {}
+            Reads::Embedded { ids, .. } => {
+                let mut d_table = vec![0.0; VOCAB * self.sizes.inputs];
+                for (&s, d_x) in ids.iter().zip(grads.d_x.chunks(self.sizes.inputs)) {
+                    let row = d_table.chunks_mut(self.sizes.inputs).nth(s as usize).unwrap_or_default();
+                    row.iter_mut().zip(d_x).for_each(|(d, &x)| *d += x);
+                }
+                out.push(("embedding.weight".into(), d_table));
+            }
+        }
         let shape = &self.data.shape;
         out.extend(tensors(shape, &grads.params).into_iter().map(|(name, t)| (format!("rnn.{name}"), t.clone())));
         out
@@ -118,7 +193,12 @@ impl Case {
 
     /// The layout, with every layer in this form.
     pub(crate) fn layout(&self) -> Layout {
-        let input = |l: usize| Input::Dense(if l == 0 { self.sizes.inputs } else { self.outputs() });
+        let input = |l: usize| match &self.reads {
+            _ if l > 0 => Input::Dense(self.outputs()),
+            Reads::Dense => Input::Dense(self.sizes.inputs),
+            Reads::Symbols(_) => Input::Symbols(self.sizes.inputs),
+            Reads::Embedded { .. } => Input::Embedded { vocab: VOCAB, width: self.sizes.inputs },
+        };
         let shape = |l| LayerShape { variant: self.variant, ..LayerShape::new(self.cell, input(l), self.sizes.hidden) };
         Layout::new(&(0..self.sizes.layers).map(shape).collect::<Vec<_>>(), None)
     }
@@ -132,21 +212,50 @@ impl Case {
         for (name, tensor) in tensors(&self.data.shape, &self.data.params) {
             params.set(&format!("rnn.{name}"), &narrow(tensor)).expect("names and shapes are PyTorch's");
         }
+        if let Reads::Embedded { table, .. } = &self.reads {
+            params.set("embedding.weight", &narrow(table)).expect("embedding.weight");
+        }
         params.derive(crew, kernels);
-        let split = setting.split;
-        let options = NetworkOptions { steps, lanes, backward: true, input_grad: true, split, ..Default::default() };
+        let options = NetworkOptions {
+            steps,
+            lanes,
+            backward: true,
+            dropout: self.dropout.is_some(),
+            input_grad: matches!(self.reads, Reads::Dense),
+            split: setting.split,
+            ..Default::default()
+        };
         let mut network = Network::new(&layout, options).expect("memory for the network");
+        let batch_sizes: Vec<usize> =
+            (0..steps).map(|t| (0..lanes).filter(|&lane| self.alive(t, lane)).count()).collect();
+        if batch_sizes.iter().any(|&b| b < lanes) {
+            network.set_batch(Batch::Packed { batch_sizes: &batch_sizes }).expect("memory for less than was asked");
+        }
         network.set_state(&self.states(&self.data.input.h0, &self.data.input.c0));
         let places: Vec<(usize, usize)> = (0..steps * lanes).map(|n| (n / lanes, n % lanes)).collect();
-        for (&(t, lane), x) in places.iter().zip(self.data.input.x.chunks(inputs)) {
-            network.input_mut(t, lane).copy_from_slice(&narrow(x));
-        }
-        let chunk = Chunk { steps, ..Default::default() };
-        network.forward(crew, kernels, &params, &chunk);
-        let all = |network: &Network, f: fn(&Network, usize, usize) -> &[f32]| -> Vec<f32> {
-            places.iter().flat_map(|&(t, lane)| f(network, t, lane).to_vec()).collect()
+        let alive = |&(t, lane): &(usize, usize)| self.alive(t, lane);
+        let ids: Vec<u32> = match &self.reads {
+            Reads::Dense => Vec::new(),
+            Reads::Symbols(ids) | Reads::Embedded { ids, .. } => {
+                places.iter().zip(ids).filter(|(place, _)| alive(place)).map(|(_, &id)| id).collect()
+            }
         };
-        let mut out: Vec<Named<f32>> = vec![("output".into(), all(&network, Network::output))];
+        if matches!(self.reads, Reads::Dense) {
+            for (&(t, lane), x) in places.iter().zip(self.data.input.x.chunks(inputs)).filter(|(p, _)| alive(p)) {
+                network.input_mut(t, lane).copy_from_slice(&narrow(x));
+            }
+        }
+        let chunk = Chunk { steps, ids: &ids, dropout: self.dropout, ..Default::default() };
+        network.forward(crew, kernels, &params, &chunk);
+        // Past a lane's length the oracle says zero.
+        let all = |network: &Network, width: usize, f: fn(&Network, usize, usize) -> &[f32]| -> Vec<f32> {
+            let row = |place: &(usize, usize)| match alive(place) {
+                true => f(network, place.0, place.1).to_vec(),
+                false => vec![0.0; width],
+            };
+            places.iter().flat_map(row).collect()
+        };
+        let mut out: Vec<Named<f32>> = vec![("output".into(), all(&network, self.outputs(), Network::output))];
         let mut push = |(h, c): (&str, &str), states: Vec<LayerState>| {
             out.push((h.into(), states.iter().flat_map(|s| s.h.clone()).collect()));
             if self.cell == Cell::Lstm {
@@ -155,15 +264,17 @@ impl Case {
         };
         push(("h_n", "c_n"), network.final_state(steps));
         let grad = &self.data.output_grad;
-        for (&(t, lane), d_y) in places.iter().zip(grad.d_y.chunks(self.outputs())) {
+        for (&(t, lane), d_y) in places.iter().zip(grad.d_y.chunks(self.outputs())).filter(|(p, _)| alive(p)) {
             network.output_grad_mut(t, lane).copy_from_slice(&narrow(d_y));
         }
         network.set_final_grad(&self.states(&grad.d_h_last, &grad.d_c_last));
         network.backward(crew, kernels, &params, &chunk);
         let mut grads = network.weight_grads(crew, setting.shards).expect("memory for the gradients");
-        grads.compute(crew, kernels, &params, &network, &[]);
+        grads.compute(crew, kernels, &params, &network, &ids);
         push(("d_h0", "d_c0"), network.initial_grad());
-        out.push(("d_x".into(), all(&network, Network::input_grad)));
+        if matches!(self.reads, Reads::Dense) {
+            out.push(("d_x".into(), all(&network, inputs, Network::input_grad)));
+        }
         out.extend(params.specs().iter().map(|s| (s.name.clone(), params.export(s, grads.sum()))));
         assert_padding_is_zero(&params, grads.sum());
         out
