@@ -8,6 +8,8 @@
 
 mod params; // weights: flat masters, what is derived from them, PyTorch's shapes
 
+mod places; // where each element of a tensor lies
+
 mod workspace; // what a pass keeps
 
 mod unroll; // the one time loop, forward and backward
