@@ -8,6 +8,7 @@
 
 // The frame: what a suite is, where the workspace lies, how a command runs, how the result is told.
 mod elsewhere;
+mod python;
 mod report;
 mod shell;
 mod suite;
@@ -28,6 +29,7 @@ mod install;
 mod record;
 mod tiers;
 mod torture;
+mod wheel;
 
 // Measuring beside other engines: an hour, and never by a suite.
 mod compare;

@@ -16,16 +16,21 @@ pub(crate) struct Count {
     pub(crate) passed: u64,
     /// Long forms that `cargo xtask torture` runs.
     pub(crate) ignored: u64,
+    /// Tests that skipped themselves (pytest alone tells them).
+    pub(crate) skipped: u64,
 }
 
 impl Count {
-    /// Adds what one line of output says: libtest's closing line of a binary, or criterion's line of a verified bench.
+    /// Adds what one line of output says: libtest's closing line of a binary, pytest's, or criterion's line of a
+    /// verified bench.
     fn read(&mut self, line: &str) {
         if line.trim() == "Success" {
             self.passed += 1;
         }
-        let Some((_, counts)) = line.split_once("test result: ") else { return };
-        for part in counts.split([';', '.']) {
+        let Some(counts) = line.split_once("test result: ").map(|(_, counts)| counts).or_else(|| of_pytest(line)) else {
+            return;
+        };
+        for part in counts.split([';', '.', ',']) {
             let mut words = part.split_whitespace();
             let (Some(number), Some(what)) = (words.next().and_then(|n| n.parse::<u64>().ok()), words.next()) else {
                 continue;
@@ -33,6 +38,7 @@ impl Count {
             match what {
                 "passed" => self.passed += number,
                 "ignored" => self.ignored += number,
+                "skipped" => self.skipped += number,
                 _ => {}
             }
         }
@@ -51,7 +57,16 @@ impl std::ops::AddAssign for Count {
     fn add_assign(&mut self, other: Count) {
         self.passed += other.passed;
         self.ignored += other.ignored;
+        self.skipped += other.skipped;
     }
+}
+
+/// The counts of pytest's closing line: `12 passed, 1 skipped in 0.30s`, between `=` or not.
+fn of_pytest(line: &str) -> Option<&str> {
+    let (counts, time) = line.trim_matches(['=', ' ']).rsplit_once(" in ")?;
+    let (seconds, _) = time.split_once('s')?;
+    let starts = |what: &str| counts.split(", ").any(|part| part.split_once(' ').is_some_and(|(_, of)| of == what));
+    (seconds.parse::<f64>().is_ok() && (starts("passed") || starts("failed"))).then_some(counts)
 }
 
 /// The command as a reader would type it (without the folders of programs).
@@ -123,7 +138,16 @@ mod tests {
         count.read("test result: ok. 12 passed; 0 failed; 3 ignored; 0 measured; 0 filtered out; finished in 0.00s");
         count.read("Testing gate_gemm/lstm");
         count.read("Success");
-        assert_eq!(count, Count { passed: 13, ignored: 3 });
+        assert_eq!(count, Count { passed: 13, ignored: 3, skipped: 0 });
+    }
+
+    #[test]
+    fn counts_pytests_closing_line() {
+        let mut count = Count::default();
+        count.read("===== 12 passed, 2 skipped, 1 warning in 0.30s =====");
+        count.read("1 failed, 5 passed in 61.20s (0:01:01)");
+        count.read("7 passed in total, they say");
+        assert_eq!(count, Count { passed: 17, ignored: 0, skipped: 2 });
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::suite::Outcome;
 use crate::workspace::Workspace;
-use crate::{shell, system};
+use crate::{python, shell};
 use anyhow::Result;
 
 /// Pinned: a new word list is a change to look at, not a surprise.
@@ -10,11 +10,10 @@ const VERSION: &str = "1.52.0";
 
 /// Runs typos over the checkout, from the prebuilt program in its Python package.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
-    let venv_works = ["python3", "-c", "import venv, ensurepip"];
-    if let Some(why) = system::need_package(workspace, &venv_works, "python3-venv")? {
+    if let Some(why) = python::need_venv(workspace, "python3")? {
         return Ok(Outcome::Skipped(why));
     }
-    let typos = match system::python_program(workspace, "typos", VERSION, "typos") {
+    let typos = match python::program(workspace, "typos", VERSION, "typos") {
         Ok(path) => path,
         Err(error) => return Ok(Outcome::Skipped(format!("typos {VERSION} could not be installed: {error:#}"))),
     };

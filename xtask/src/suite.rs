@@ -2,7 +2,7 @@
 
 use crate::report::{self, Row};
 use crate::workspace::Workspace;
-use crate::{asan, benches, borders, fuzz, install, spelling, style, supply, tiers};
+use crate::{asan, benches, borders, fuzz, install, spelling, style, supply, tiers, wheel};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ pub(crate) struct Suite {
 }
 
 /// Every suite.
-pub(crate) const SUITES: [Suite; 12] = [
+pub(crate) const SUITES: [Suite; 13] = [
     Suite { name: "fmt", checks: "rustfmt leaves every file as it is", run: style::fmt },
     Suite {
         name: "borders",
@@ -39,6 +39,11 @@ pub(crate) const SUITES: [Suite; 12] = [
         name: "install",
         checks: "cargo install, and the installed command from another folder",
         run: install::run,
+    },
+    Suite {
+        name: "python",
+        checks: "the wheel, installed with PyTorch and without, and its tests",
+        run: wheel::run,
     },
     Suite { name: "benches", checks: "every bench once, verified by the oracle", run: benches::run },
     Suite { name: "asan", checks: "crates with unsafe code under AddressSanitizer (nightly)", run: asan::run },

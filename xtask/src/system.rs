@@ -1,11 +1,11 @@
-//! What a bare machine may lack, and how a suite gets it: Debian packages (as root), a nightly toolchain, a Python venv.
+//! What a bare machine may lack, and how a suite gets it: Debian packages (as root), a nightly toolchain, cargo's tools.
 //!
 //! Each function gives `Ok(None)` if the thing is there now, `Ok(Some(why))` if it can't be had here.
 
 use crate::shell;
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Whether a command runs and succeeds, in silence.
@@ -47,19 +47,6 @@ pub(crate) fn need_nightly(workspace: &Workspace) -> Result<Option<String>> {
         Ok(()) => Ok(Some("the nightly toolchain does not start".into())),
         Err(error) => Ok(Some(format!("no nightly toolchain, and it could not be installed: {error:#}"))),
     }
-}
-
-/// A program from a Python package, in a venv under `target/tools`; made once per version.
-pub(crate) fn python_program(workspace: &Workspace, package: &str, version: &str, program: &str) -> Result<PathBuf> {
-    let venv = workspace.tools().join(format!("{package}-{version}"));
-    let path = venv.join("bin").join(program);
-    if !path.is_file() {
-        remove(&venv)?;
-        shell::run(workspace.command("python3").args(["-m", "venv"]).arg(&venv))?;
-        let wanted = format!("{package}=={version}");
-        shell::run(workspace.command(venv.join("bin/pip")).args(["install", "--quiet", &wanted]))?;
-    }
-    Ok(path)
 }
 
 /// Removes a folder, if it is there.

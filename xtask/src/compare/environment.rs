@@ -1,7 +1,8 @@
 //! What the comparison installs and builds, all under `target/peers`: a Python environment, candle's and burn's programs.
 
+use crate::python::{self, Environment};
+use crate::shell;
 use crate::workspace::Workspace;
-use crate::{shell, system};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,24 +37,17 @@ pub(crate) fn gatemill(workspace: &Workspace, binary: Option<&Path>) -> Result<P
     Ok(workspace.target.join("release/gatemill"))
 }
 
-/// The interpreter of the virtual environment, which is made once: a marker beside it says that it is whole.
+/// The interpreter of the virtual environment, which is made once.
 pub(crate) fn python(workspace: &Workspace) -> Result<PathBuf> {
-    let venv = folder(workspace).join("venv");
-    let (python, marker) = (venv.join("bin/python"), folder(workspace).join("venv.installed"));
-    let packages = PACKAGES.join(" ");
-    if python.is_file() && std::fs::read_to_string(&marker).is_ok_and(|text| text.trim() == packages) {
-        return Ok(python);
-    }
-    println!("installing {packages} into {}: PyTorch takes gigabytes and minutes, once", venv.display());
-    if let Some(why) = system::need_package(workspace, &["python3", "-c", "import venv, ensurepip"], "python3-venv")? {
+    let environment =
+        Environment { folder: folder(workspace).join("venv"), interpreter: "python3", sees_system: false, packages: &PACKAGES };
+    println!("{} in {}: PyTorch takes gigabytes and minutes, once", PACKAGES.join(" "), environment.folder.display());
+    if let Some(why) = python::need_venv(workspace, environment.interpreter)? {
         bail!("no Python environment can be made: {why}");
     }
-    system::remove(&venv)?;
-    shell::run(workspace.command("python3").args(["-m", "venv"]).arg(&venv))?;
-    shell::run(workspace.command(venv.join("bin/pip")).args(["install", "--quiet"]).args(PACKAGES))
-        .context("the peers' Python packages could not be installed; --peers candle,burn needs none of them")?;
-    std::fs::write(&marker, packages + "\n").with_context(|| format!("writing {}", marker.display()))?;
-    Ok(python)
+    environment
+        .made(workspace)
+        .context("the peers' Python packages could not be installed; --peers candle,burn needs none of them")
 }
 
 /// A peer in Rust, from its own workspace under benches/peers, built for this very CPU: its kernels are chosen by the compiler.

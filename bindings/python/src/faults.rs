@@ -1,0 +1,43 @@
+//! Errors of the engine as Python's exceptions; a panic is a RuntimeError too, never a PanicException.
+
+use gatemill::Error;
+use pyo3::exceptions::{PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// The exception of an error: ValueError for arguments, RuntimeError for an order of calls that cannot be.
+pub(crate) fn exception(error: &Error) -> PyErr {
+    let text = error.to_string();
+    match error {
+        Error::Unsupported { .. } => PyNotImplementedError::new_err(text),
+        Error::OutOfMemory(_) => PyMemoryError::new_err(text),
+        Error::Load(_) | Error::Model { .. } | Error::Save(_) => PyOSError::new_err(text),
+        Error::Foreign { .. }
+        | Error::Inference
+        | Error::NoForward
+        | Error::WeightsChanged
+        | Error::NoBackward
+        | Error::Isa(_)
+        | Error::Crew(_) => PyRuntimeError::new_err(text),
+        _ => PyValueError::new_err(text),
+    }
+}
+
+/// Runs `f` with the GIL released. Errors: its own; a panic, told as what it is.
+pub(crate) fn released<R: Send>(py: Python<'_>, f: impl FnOnce() -> Result<R, Error> + Send) -> PyResult<R> {
+    let outcome = py.detach(|| catch_unwind(AssertUnwindSafe(f)));
+    match outcome {
+        Ok(Ok(result)) => Ok(result),
+        Ok(Err(error)) => Err(exception(&error)),
+        Err(payload) => {
+            let said = payload
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| payload.downcast_ref::<&str>().copied())
+                .unwrap_or("no message");
+            Err(PyRuntimeError::new_err(format!(
+                "a fault inside Gatemill: {said}; please report it with the options and shapes of this call"
+            )))
+        }
+    }
+}

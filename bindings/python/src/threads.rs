@@ -1,0 +1,72 @@
+//! The crew that all calls of this process share, made when first needed; after a fork, the child makes its own.
+//!
+//! All that is static here is touched with the GIL held alone, so that no fork finds it in the hands of another thread.
+
+use crate::faults;
+use gatemill::{Crew, Kernels};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Most threads that may be asked for.
+const MOST: usize = 1024;
+
+struct Shared {
+    /// As asked for; none: all that this process may use.
+    threads: Option<usize>,
+    crew: Option<Arc<Crew>>,
+}
+
+static SHARED: Mutex<Shared> = Mutex::new(Shared { threads: None, crew: None });
+
+fn shared(_held: Python<'_>) -> MutexGuard<'static, Shared> {
+    SHARED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The crew of this process.
+pub(crate) fn crew(py: Python<'_>) -> PyResult<Arc<Crew>> {
+    let mut shared = shared(py);
+    if let Some(crew) = &shared.crew {
+        return Ok(crew.clone());
+    }
+    let threads = shared.threads.unwrap_or_else(Crew::available);
+    let crew = Arc::new(Crew::new(threads).map_err(|error| faults::exception(&error.into()))?);
+    shared.crew = Some(crew.clone());
+    Ok(crew)
+}
+
+/// Sets how many threads the calls that follow share their work out to. The result is the same bit for bit.
+#[pyfunction]
+pub(crate) fn set_num_threads(py: Python<'_>, threads: usize) -> PyResult<()> {
+    if !(1..=MOST).contains(&threads) {
+        return Err(PyValueError::new_err(format!("threads is {threads}, but must be from 1 to {MOST}")));
+    }
+    let mut shared = shared(py);
+    shared.threads = Some(threads);
+    let old = shared.crew.take_if(|crew| crew.threads() != threads);
+    drop(shared);
+    // The last owner waits for its workers to end.
+    py.detach(|| drop(old));
+    Ok(())
+}
+
+/// Threads that calls share their work out to.
+#[pyfunction]
+pub(crate) fn get_num_threads(py: Python<'_>) -> usize {
+    shared(py).threads.unwrap_or_else(Crew::available)
+}
+
+/// In a child process: the parent's workers are not here, so the next call starts its own.
+#[pyfunction]
+pub(crate) fn after_fork(py: Python<'_>) {
+    // Dropping the pool would wait for workers that do not exist.
+    std::mem::forget(shared(py).crew.take());
+}
+
+/// The instruction set that the kernels use: `avx512`, `avx2` or `portable`.
+#[pyfunction]
+pub(crate) fn isa() -> PyResult<String> {
+    let kernels = Kernels::from_env().map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
+    Ok(kernels.name().to_owned())
+}
+
