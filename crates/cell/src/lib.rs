@@ -8,7 +8,9 @@
 
 mod params; // weights: flat masters, what is derived from them
 
-mod tensor; // PyTorch's names and shapes, and where an element of a tensor lies
+mod tensor; // PyTorch's names and shapes
+
+mod places; // where each element of a tensor lies
 
 mod workspace; // what a pass keeps
 

@@ -3,6 +3,7 @@
 //! On disk and towards callers every tensor has PyTorch's name, shape and gate order; in memory it lies packed
 //! (`gatemill_kernels::Layout`). Gradients and moments share the flat layout, so [`Params::export`] serves them too.
 
+use crate::places::{each, import};
 use crate::tensor::TensorSpec;
 use gatemill_crew::Crew;
 use gatemill_kernels::{Buffer, Kernels, LANES, Layout, OutOfMemory, Panels, Weights};
@@ -188,7 +189,7 @@ impl Params {
     pub fn tensor_at(&self, at: usize) -> String {
         for spec in &self.specs {
             let mut found = false;
-            spec.runs(&self.layout, |_, run| found |= run.holds(at));
+            each(&self.layout, spec, |_, flat| found |= flat == at);
             if found {
                 return spec.name.clone();
             }
@@ -211,7 +212,7 @@ impl Params {
             let (found, expected) = (data.len(), spec.len());
             return Err(ParamsError::Size { name: spec.name.clone(), found, expected });
         }
-        spec.runs(&self.layout, |i, run| run.put(&data[i..i + run.count], flat));
+        import(&self.layout, spec, data, flat);
         Ok(())
     }
     /// Sets a master tensor by name. Errors: no such name, another number of elements.

@@ -47,7 +47,7 @@ pub use generate::{Generate, Symbol};
 pub use gradients::Gradients;
 pub use options::RecurrentOptions;
 pub use recurrent::{Recurrent, TensorInfo};
-pub use state::State;
+pub use state::{State, StateMut, StateRef};
 pub use tape::{Mode, Tape};
 
 pub use gatemill_cell::{

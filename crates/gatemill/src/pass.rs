@@ -1,7 +1,7 @@
 //! Forward, backward and step of a stack: the caller's arrays in, the caller's arrays out.
 
 use crate::tape::{Forward, Mode, Tape};
-use crate::{Batch, Error, Gradients, Recurrent, Rows, RowsMut, State};
+use crate::{Batch, Error, Gradients, Recurrent, Rows, RowsMut, State, StateMut, StateRef};
 use gatemill_cell::{BatchError, Chunk, RowsError};
 use gatemill_crew::Crew;
 use gatemill_kernels::Dropout;
@@ -23,6 +23,18 @@ impl Recurrent {
         batch: Batch<'_>,
         x: Rows<'_>,
         initial: Option<&State>,
+        y: RowsMut<'_>,
+    ) -> Result<(), Error> {
+        self.forward_from(crew, tape, batch, x, initial.map(State::as_ref), y)
+    }
+    /// The same from states in arrays of the caller's.
+    pub fn forward_from(
+        &self,
+        crew: &Crew,
+        tape: &mut Tape,
+        batch: Batch<'_>,
+        x: Rows<'_>,
+        initial: Option<StateRef<'_>>,
         y: RowsMut<'_>,
     ) -> Result<(), Error> {
         self.owns(tape)?;
@@ -67,6 +79,18 @@ impl Recurrent {
         d_x: Option<RowsMut<'_>>,
         grads: &mut Gradients,
     ) -> Result<(), Error> {
+        self.backward_from(crew, tape, d_y, d_last.map(State::as_ref), d_x, grads)
+    }
+    /// The same from gradients in arrays of the caller's.
+    pub fn backward_from(
+        &self,
+        crew: &Crew,
+        tape: &mut Tape,
+        d_y: Rows<'_>,
+        d_last: Option<StateRef<'_>>,
+        d_x: Option<RowsMut<'_>>,
+        grads: &mut Gradients,
+    ) -> Result<(), Error> {
         self.owns(tape)?;
         if grads.options != self.options {
             return Err(Error::Foreign { what: "gradients" });
@@ -96,8 +120,9 @@ impl Recurrent {
             grads.grads = Some((lanes, network.weight_grads(crew, 1)?));
         }
         tape.forward = None;
-        for i in 0..d_last.map_or(0, |_| form.layers) {
-            if let Some((h, c)) = d_last.map(|d_last| d_last.part(i, &form)) {
+        if let Some(d_last) = d_last {
+            for i in 0..form.layers {
+                let (h, c) = d_last.part(i, &form);
                 network.set_final_grad_of(i, h, c);
             }
         }
@@ -118,6 +143,10 @@ impl Recurrent {
     ///
     /// Errors: lengths that do not fit each other, the tape of another stack; no memory.
     pub fn step(&self, tape: &mut Tape, x: &[f32], state: &mut State, y: &mut [f32]) -> Result<(), Error> {
+        self.step_from(tape, x, state.as_mut(), y)
+    }
+    /// The same on a state in arrays of the caller's.
+    pub fn step_from(&self, tape: &mut Tape, x: &[f32], mut state: StateMut<'_>, y: &mut [f32]) -> Result<(), Error> {
         self.owns(tape)?;
         let (inputs, outputs) = (self.options.inputs, self.options.outputs());
         let lanes = x.len() / inputs;
@@ -130,18 +159,18 @@ impl Recurrent {
             return Err(Error::Length { which: "y", found, expected, shape: "y is [lanes, outputs]" });
         }
         let form = self.state_form(lanes)?;
-        state.check("state", &form)?;
+        state.as_ref().check("state", &form)?;
         tape.lay_out(Batch::Even { steps: 1, lanes })?;
         let Tape { network: Some(network), alone, .. } = tape else { return Err(Error::NoForward) };
         let params = self.weights.packed(alone, &self.kernels);
         for i in 0..form.layers {
-            let (h, c) = state.part(i, &form);
+            let (h, c) = state.as_ref().part(i, &form);
             network.set_state_of(i, h, c);
         }
         let (x, y) = (Rows::time_major(x, lanes, inputs), RowsMut::time_major(y, lanes, outputs));
         network.forward_rows((alone, &self.kernels), params, &Chunk { steps: 1, ..Chunk::default() }, x, &y);
         for i in 0..form.layers {
-            let (h, c) = state.part_mut(i, &form);
+            let (h, c) = state.part(i, &form);
             network.final_state_of(1, i, h, c);
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! What one pass keeps: activations for backward, final states, gradients to the initial ones.
 
 use crate::state::StateForm;
-use crate::{Batch, Error, RecurrentOptions, State};
+use crate::{Batch, Error, RecurrentOptions, State, StateMut};
 use gatemill_cell::{Network, NetworkOptions, OutOfMemory};
 use gatemill_crew::Crew;
 use gatemill_kernels::{Dropout, Layout};
@@ -83,26 +83,38 @@ impl Tape {
 
     /// The state after the last valid step of each lane. Errors: no forward yet; a state of another form.
     pub fn final_state(&self, state: &mut State) -> Result<(), Error> {
+        self.final_state_into(state.as_mut())
+    }
+    /// The same into arrays of the caller's.
+    pub fn final_state_into(&self, mut state: StateMut<'_>) -> Result<(), Error> {
         let (network, form) = self.passed(Error::NoForward)?;
-        state.check("state", &form)?;
+        state.as_ref().check("state", &form)?;
         for i in 0..form.layers {
-            let (h, c) = state.part_mut(i, &form);
+            let (h, c) = state.part(i, &form);
             network.final_state_of(network.steps(), i, h, c);
         }
         Ok(())
     }
     /// After a backward: the gradient to the initial state. Errors: no backward yet; a state of another form.
     pub fn initial_grad(&self, state: &mut State) -> Result<(), Error> {
+        self.initial_grad_into(state.as_mut())
+    }
+    /// The same into arrays of the caller's.
+    pub fn initial_grad_into(&self, mut state: StateMut<'_>) -> Result<(), Error> {
         let (network, form) = self.passed(Error::NoBackward)?;
         if !self.has_gradient {
             return Err(Error::NoBackward);
         }
-        state.check("state", &form)?;
+        state.as_ref().check("state", &form)?;
         for i in 0..form.layers {
-            let (h, c) = state.part_mut(i, &form);
+            let (h, c) = state.part(i, &form);
             network.initial_grad_of(i, h, c);
         }
         Ok(())
+    }
+    /// Lanes of the last pass, where there was one.
+    pub fn lanes(&self) -> Option<usize> {
+        self.network.as_ref().filter(|_| self.laid_out).map(Network::lanes)
     }
     fn passed(&self, or: Error) -> Result<(&Network, StateForm), Error> {
         match &self.network {
