@@ -39,6 +39,7 @@ mod table; // entry points per tier, safe methods
 #[doc(hidden)]
 pub mod bf16; // whether bf16 fits the packing: for the benches alone
 
+pub use arch::host::FloatMode;
 pub use buffer::{Buffer, OutOfMemory};
 pub use isa::{Isa, IsaError};
 pub use op::gates::Dropout;
