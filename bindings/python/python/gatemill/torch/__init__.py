@@ -15,6 +15,11 @@ except ImportError as error:
     ) from error
 
 from gatemill.torch._accelerate import accelerate
+from gatemill.torch._engine import Engine as _Engine
 from gatemill.torch._modules import GRU, LSTM, RNN
+
+# A pickled module holds parameters and options alone, as PyTorch's own do: `torch.load` may read it with `weights_only`.
+if hasattr(_torch.serialization, "add_safe_globals"):
+    _torch.serialization.add_safe_globals([GRU, LSTM, RNN, _Engine])
 
 __all__ = ["GRU", "LSTM", "RNN", "accelerate"]
