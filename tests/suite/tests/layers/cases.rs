@@ -1,9 +1,9 @@
 //! Random layers: every form of a cell, every direction, lengths in no order, sizes with tails.
 
-use gatemill_oracle::Cell;
 use gatemill_oracle::complete::case::LayersCase;
 use gatemill_oracle::complete::layers::{Direction, LayersShape};
 use gatemill_oracle::complete::variant::{Function, Functions, Variant};
+use gatemill_oracle::{Cell, SplitMix64};
 
 /// Sizes of a case that differ pairwise; T is the longest lane, B the number of lanes.
 #[derive(Clone, Copy, Debug)]
@@ -93,4 +93,54 @@ pub(crate) fn every_form(cell: Cell, seed: u64) -> Vec<LayersCase> {
         }
     }
     all
+}
+
+/// Any form in any size: variants at once, functions in any place, lanes in any order. Gates' functions are bounded, so
+/// that an f32 and an f64 of it can be compared after some steps.
+pub(crate) fn any(seed: u64) -> LayersCase {
+    let random = &mut SplitMix64::new(seed);
+    let cell = Cell::ALL[random.below(3)];
+    let gates = [Function::Sigmoid, Function::HardSigmoid { alpha: 0.25, beta: 0.5 }][random.below(2)];
+    let functions = [
+        Function::Tanh,
+        Function::Tanh,
+        Function::Sigmoid,
+        Function::Relu,
+        Function::Affine { alpha: 0.75, beta: -0.25 },
+        Function::LeakyRelu { alpha: 0.125 },
+        Function::ScaledTanh { alpha: 1.25, beta: 0.5 },
+        Function::HardSigmoid { alpha: 0.25, beta: 0.5 },
+        Function::Elu { alpha: 0.75 },
+        Function::Softsign,
+        Function::Softplus,
+    ];
+    let lstm = cell == Cell::Lstm;
+    let (of_cell, of_c) = (functions[random.below(11)], functions[random.below(11)]);
+    let hidden = if lstm { of_c } else { Function::Tanh };
+    let gates = if cell == Cell::Rnn { Function::Sigmoid } else { gates };
+    let variant = Variant {
+        bias: !random.one_in(3),
+        reset_before: cell == Cell::Gru && random.one_in(2),
+        peepholes: lstm && random.one_in(2),
+        coupled: lstm && random.one_in(3),
+        clip: random.one_in(3).then_some(0.75),
+        cell_clip: (lstm && random.one_in(3)).then_some(0.75),
+        projection: (lstm && random.one_in(2)).then(|| 1 + random.below(70)),
+        activations: Functions { gates, cell: of_cell, hidden },
+    };
+    let steps = 1 + random.below(9);
+    let lengths = (0..1 + random.below(40)).map(|b| if b == 0 { steps } else { random.below(steps + 1) }).collect();
+    let hidden = 1 + random.below(90);
+    let shape = LayersShape {
+        cell,
+        variant,
+        inputs: 1 + random.below(80),
+        hidden,
+        layers: 1 + random.below(3),
+        direction: Direction::ALL[random.below(4)],
+        residual: random.one_in(2),
+        steps,
+        lengths,
+    };
+    LayersCase::random(shape, (1.0 / (hidden as f64).sqrt()).min(0.6), seed ^ 0x5eed)
 }

@@ -2,7 +2,7 @@
 //!
 //! The bound is the published form (`f32_forward_bound`, `f32_backward_bound`), over layers. The error of an element is `|found - expected| / max(|expected|, root mean square of its tensor)`.
 
-use crate::cases::{SIZES, case, every_form};
+use crate::cases::{SIZES, any, case, every_form};
 use gatemill_crew::{Crew, Split};
 use gatemill_kernels::{Dropout, Kernels};
 use gatemill_oracle::Cell;
@@ -26,6 +26,8 @@ fn bound(kernels: &Kernels, shape: &LayersShape, forward: bool) -> f64 {
 /// What was compared, and the largest share of its bound that an error took.
 #[derive(Default)]
 struct Tally {
+    /// Times the bound that an error may take beyond one.
+    slack: f64,
     elements: usize,
     zeros: usize,
     worst: (f64, String),
@@ -42,7 +44,7 @@ impl Tally {
             let forward = ["y", "h_n", "c_n"].contains(&name.as_str());
             let share = worst.error / bound(&setting.kernels, &case.shape, forward);
             let place = format!("{name} {worst:?} on {:?} with {setting:?}", case.shape);
-            assert!(share <= 1.0, "{place}: {share:.2} of its bound");
+            assert!(share <= 1.0 + self.slack, "{place}: {share:.2} of its bound");
             self.elements += want.len();
             self.zeros += want.iter().filter(|&&x| x == 0.0).count();
             if share > self.worst.0 {
@@ -130,6 +132,23 @@ fn long_lanes_agree_with_the_oracle() {
         let case = LayersCase::random(case.shape, 0.2, 600 + k as u64);
         for kernels in tiers() {
             tally.check(&case, None, Setting::new(kernels, &crew));
+        }
+    }
+    tally.report();
+}
+
+/// Four hundred forms and sizes by chance, each on every tier. Twice the bound: padding makes a tensor's root mean square
+/// small.
+#[test]
+#[ignore = "long form: cargo xtask torture"]
+fn any_form_agrees_with_the_oracle() {
+    let crews = [crew(1), crew(2), crew(3)];
+    let mut tally = Tally { slack: 1.0, ..Tally::default() };
+    for seed in 0..400 {
+        let case = any(seed);
+        let lanes = case.shape.lengths.iter().filter(|&&n| n > 0).count();
+        for (tier, kernels) in tiers().into_iter().enumerate() {
+            tally.check(&case, None, setting(seed as usize + tier, kernels, &crews, lanes));
         }
     }
     tally.report();
