@@ -131,7 +131,7 @@ impl Layer {
     }
     /// dh of the step before step 0.
     pub fn input_grad(&mut self) {
-        let op = InputGradOp { layer: 0, t: 0, gates: self.gates, d_h: self.d_h, d_x: None };
+        let op = InputGradOp { layer: 0, t: 0, gates: self.gates, d_h: self.d_h, d_x: None, from: None, more: false };
         self.run(Op::InputGrad(op), false);
     }
     /// Logits of step 0; with `loss` their softmax, loss and gradient too.

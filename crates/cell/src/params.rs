@@ -269,7 +269,7 @@ impl Params {
                 for row in 0..spec.shape[0] {
                     let column = s.column(false, row / s.hidden, row % s.hidden);
                     for i in 0..columns {
-                        f(row * columns + i, base + s.panels().at(s.k_x(), i, column));
+                        f(row * columns + i, base + s.panels().at(s.k_x(), s.k_of(i), column));
                     }
                 }
             }
@@ -336,20 +336,23 @@ fn specs(layout: &Layout) -> Vec<TensorSpec> {
         add("embedding.weight".into(), vec![e.vocab, e.width], Place::Embedding);
     }
     for (l, layer) in layout.layers().iter().enumerate() {
+        // PyTorch's names: the second layer of a level is the reversed one.
+        let (level, reversed) = (l / layout.directions(), l % layout.directions() == 1);
+        let suffix = format!("l{level}{}", if reversed { "_reverse" } else { "" });
         let s = layer.shape;
         let rows = s.cell.gates() * s.hidden;
-        add(format!("rnn.weight_ih_l{l}"), vec![rows, s.inputs()], Place::WeightIh(l));
-        add(format!("rnn.weight_hh_l{l}"), vec![rows, s.outputs()], Place::WeightHh(l));
+        add(format!("rnn.weight_ih_{suffix}"), vec![rows, s.inputs()], Place::WeightIh(l));
+        add(format!("rnn.weight_hh_{suffix}"), vec![rows, s.outputs()], Place::WeightHh(l));
         if s.variant.bias {
-            add(format!("rnn.bias_ih_l{l}"), vec![rows], Place::BiasIh(l));
-            add(format!("rnn.bias_hh_l{l}"), vec![rows], Place::BiasHh(l));
+            add(format!("rnn.bias_ih_{suffix}"), vec![rows], Place::BiasIh(l));
+            add(format!("rnn.bias_hh_{suffix}"), vec![rows], Place::BiasHh(l));
         }
         if let Some(p) = s.variant.projection {
-            add(format!("rnn.weight_hr_l{l}"), vec![p, s.hidden], Place::WeightHr(l));
+            add(format!("rnn.weight_hr_{suffix}"), vec![p, s.hidden], Place::WeightHr(l));
         }
         // No other system's file has them under one name: rows i, f, o.
         if s.variant.peepholes {
-            add(format!("rnn.weight_peephole_l{l}"), vec![3, s.hidden], Place::Peepholes(l));
+            add(format!("rnn.weight_peephole_{suffix}"), vec![3, s.hidden], Place::Peepholes(l));
         }
     }
     if let Some(head) = layout.head() {

@@ -26,11 +26,22 @@ impl Split {
     /// Weights that each worker's own cache holds. Above, a worker with all of them waits for L3 at every step; with its
     /// part of them it does not, and that outweighs a barrier an operation.
     const OWN_BYTES: usize = 1 << 20;
+    /// Weights of one layer above which every step of its forward pass waits for L3 even with many lanes
+    /// (`doc/performance.md`).
+    const STREAMED_BYTES: usize = 10 << 20;
 
     /// The split that serves `lanes` lanes on `workers` workers, with weights of `weight_bytes`.
     pub fn suited(lanes: usize, workers: usize, weight_bytes: usize) -> Self {
         let few = lanes < workers * Self::LANES_PER_WORKER;
         if workers > 1 && few && weight_bytes > Self::OWN_BYTES { Split::Units } else { Split::Lanes }
+    }
+    /// The split of a forward pass, where backward has `backward` and the largest layer multiplies with `layer_bytes`.
+    ///
+    /// A member of a team streams its part of the weights alone and uses it for all lanes. Backward gains nothing by it:
+    /// there every member reads the gate gradients of all units.
+    pub fn of_forward(backward: Self, workers: usize, layer_bytes: usize) -> Self {
+        let streamed = workers > 1 && layer_bytes > Self::STREAMED_BYTES;
+        if backward == Split::Lanes && streamed { Split::Units } else { backward }
     }
 }
 
@@ -122,6 +133,15 @@ mod tests {
         assert_eq!(Split::suited(16, 2, many), Split::Lanes);
         assert_eq!(Split::suited(1, 1, many), Split::Lanes);
         assert_eq!(Split::suited(1, 2, 1 << 18), Split::Lanes);
+    }
+
+    #[test]
+    fn a_forward_pass_is_split_by_units_where_a_layer_is_streamed() {
+        let many = 16 << 20;
+        assert_eq!(Split::of_forward(Split::Lanes, 2, many), Split::Units);
+        assert_eq!(Split::of_forward(Split::Lanes, 2, 4 << 20), Split::Lanes);
+        assert_eq!(Split::of_forward(Split::Lanes, 1, many), Split::Lanes);
+        assert_eq!(Split::of_forward(Split::Alone, 2, many), Split::Alone);
     }
 
     #[test]

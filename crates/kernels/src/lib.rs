@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | gates (forward) | `gates, c_t, h_t = cell(start[s] + x W_ih^T + h W_hh^T, c_{t-1})` | `op/gates.rs` |
 //! | variants | no bias, activations, reset-before, peepholes, bounds, projection: other epilogues, a second product | `op/variant/` |
+//! | level | `y_t = h_t [+ h_reverse_t] [+ x_t]` | `op/level.rs` |
 //! | readout | `softmax(h W^T + b)`, cross-entropy, gradient in place | `op/readout.rs` |
 //! | gate gradients | `dA = cell'(dh_t, dc_t, gates)`, in place | `op/gate_grad.rs` |
 //! | input gradient | `[dx_t, dh_{t-1}] = dA [W_ih, W_hh]` | `op/input_grad.rs` |
@@ -22,6 +23,7 @@ mod vector; // sixteen lanes on every tier
 
 mod buffer; // owned, aligned memory
 mod pack; // where every weight lies
+mod stack; // levels of layers, directions
 mod tokens; // where every token lies
 mod variant; // what a cell may be beside the plain one
 mod view; // where every buffer lies, and who may touch it
@@ -49,7 +51,8 @@ pub use pack::{
     Cell, Embedding, EmbeddingLayout, HeadLayout, Input, LANES, LayerLayout, LayerShape, Layout, Panels, Weights,
 };
 pub use random::{Purpose, philox, uniform};
-pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, Pass, ReadoutOp, WeightTile};
+pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, LevelOp, Op, Pass, ReadoutOp, WeightTile};
+pub use stack::{Direction, StackError, StackShape};
 pub use table::{Kernels, TileRows};
 pub use tokens::{Batch, BatchError, Order, Part, Tokens};
 pub use variant::{Activation, Activations, Variant, VariantError};

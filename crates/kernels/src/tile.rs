@@ -98,6 +98,10 @@ pub(crate) trait Tier {
     #[inline(always)]
     fn prefetch(_p: *const f32) {}
 
+    /// The same, into L1.
+    #[inline(always)]
+    fn prefetch_near(_p: *const f32) {}
+
     /// The same for a line that will be written, and into L1.
     #[inline(always)]
     fn prefetch_write(_p: *const f32) {}

@@ -1,4 +1,4 @@
-//! Sixteen f32 lanes, on every tier: one zmm, two ymm, or what `wide` makes of the build target.
+//! Sixteen f32 lanes, on every tier: one zmm, two ymm, or what `wide` makes of the build target; several side by side.
 //!
 //! Every elementwise body in this crate is written once over this trait and inlined into one entry point per tier.
 //! The operations are the IEEE ones (add, mul, div, sqrt, fused multiply-add) and bit moves: no estimates. So the two
@@ -8,23 +8,17 @@
 //! A value of a tier's type exists only where the tier was detected: `load`, `splat` and `splat_bits` are unsafe for
 //! that reason, and all else is safe because it starts from such a value.
 
-/// Sixteen f32 lanes.
-pub(crate) trait Vector: Copy {
+/// What can be computed on all lanes alike: on sixteen ([`Vector`]), or on several times sixteen ([`Abreast`]).
+pub(crate) trait Pointwise: Copy {
     /// The outcome of a comparison, lane by lane.
     type Mask: Copy;
 
-    /// Sixteen consecutive floats.
-    ///
-    /// # Safety
-    /// - the tier's instructions are available;
-    /// - `p` is valid for reading 16 floats (no alignment asked).
-    unsafe fn load(p: *const f32) -> Self;
-    /// Sixteen times `x`.
+    /// Every lane `x`.
     ///
     /// # Safety
     /// - the tier's instructions are available.
     unsafe fn splat(x: f32) -> Self;
-    /// Sixteen times the float with these bits.
+    /// Every lane the float with these bits.
     ///
     /// # Safety
     /// - the tier's instructions are available.
@@ -33,12 +27,6 @@ pub(crate) trait Vector: Copy {
         // SAFETY: the same obligation, passed on.
         unsafe { Self::splat(f32::from_bits(bits)) }
     }
-    /// Writes sixteen consecutive floats.
-    ///
-    /// # Safety
-    /// - `p` is valid for writing 16 floats (no alignment asked).
-    unsafe fn store(self, p: *mut f32);
-
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
@@ -68,6 +56,34 @@ pub(crate) trait Vector: Copy {
     fn lt(self, other: Self) -> Self::Mask;
     /// `mask ? a : b`, lane by lane.
     fn select(mask: Self::Mask, a: Self, b: Self) -> Self;
+
+    /// Results too small to be normal become zero: `(x + 2^-102) - 2^-102`.
+    ///
+    /// Up to 2^-126 the sum rounds back to 2^-102 and leaves 0 (signed zeros become +0), but for negative values above
+    /// half of 2^-126, which become -2^-126: never a denormal. From 2^-78 up nothing changes; between, the value is
+    /// rounded to a multiple of 2^-126. Two additions, which run beside the FMA ports:
+    /// a compare and mask would cost 20 cycles per sixteen unit-tokens.
+    #[inline(always)]
+    fn flush(self) -> Self {
+        // SAFETY: `self` exists, so the tier is available.
+        let tiny = unsafe { Self::splat_bits((127 - 102) << 23) };
+        self.add(tiny).sub(tiny)
+    }
+}
+
+/// Sixteen f32 lanes.
+pub(crate) trait Vector: Pointwise {
+    /// Sixteen consecutive floats.
+    ///
+    /// # Safety
+    /// - the tier's instructions are available;
+    /// - `p` is valid for reading 16 floats (no alignment asked).
+    unsafe fn load(p: *const f32) -> Self;
+    /// Writes sixteen consecutive floats.
+    ///
+    /// # Safety
+    /// - `p` is valid for writing 16 floats (no alignment asked).
+    unsafe fn store(self, p: *mut f32);
 
     /// Lane c of row r becomes lane r of row c.
     #[inline(always)]
@@ -130,16 +146,82 @@ pub(crate) trait Vector: Copy {
         }
         a[0]
     }
-    /// Results too small to be normal become zero: `(x + 2^-102) - 2^-102`.
-    ///
-    /// Up to 2^-126 the sum rounds back to 2^-102 and leaves 0 (signed zeros become +0), but for negative values above
-    /// half of 2^-126, which become -2^-126: never a denormal. From 2^-78 up nothing changes; between, the value is
-    /// rounded to a multiple of 2^-126. Two additions, which run beside the FMA ports:
-    /// a compare and mask would cost 20 cycles per sixteen unit-tokens.
+}
+
+/// N vectors side by side. A function's operations then alternate between them, so that no one waits for the step before:
+/// written one after the other their chains fill a core's scheduler before it sees the next (`doc/performance.md`).
+#[derive(Clone, Copy)]
+pub(crate) struct Abreast<V, const N: usize>(pub(crate) [V; N]);
+
+/// `f(self, others...)` of each. Loops, no closures: those would not take the tier's instructions over.
+macro_rules! each {
+    ($($name:ident($($other:ident),*);)+) => {$(
+        #[inline(always)]
+        fn $name(self $(, $other: Self)*) -> Self {
+            let mut out = self.0;
+            let mut i = 0;
+            while i < N {
+                out[i] = self.0[i].$name($($other.0[i]),*);
+                i += 1;
+            }
+            Self(out)
+        }
+    )+};
+}
+
+impl<V: Pointwise, const N: usize> Pointwise for Abreast<V, N> {
+    type Mask = [V::Mask; N];
+
     #[inline(always)]
-    fn flush(self) -> Self {
-        // SAFETY: `self` exists, so the tier is available.
-        let tiny = unsafe { Self::splat_bits((127 - 102) << 23) };
-        self.add(tiny).sub(tiny)
+    unsafe fn splat(x: f32) -> Self {
+        // SAFETY: the same obligation, passed on.
+        Self([unsafe { V::splat(x) }; N])
+    }
+    each! {
+        add(o);
+        sub(o);
+        mul(o);
+        div(o);
+        sqrt();
+        mul_add(a, b);
+        mul_add_once(a, b);
+        neg_mul_add(a, b);
+        min(o);
+        max(o);
+        and(o);
+        or(o);
+        xor(o);
+        add_i32(o);
+        flush();
+    }
+    #[inline(always)]
+    fn shl_u32<const BITS: i32>(self) -> Self {
+        let mut out = self.0;
+        let mut i = 0;
+        while i < N {
+            out[i] = self.0[i].shl_u32::<BITS>();
+            i += 1;
+        }
+        Self(out)
+    }
+    #[inline(always)]
+    fn lt(self, o: Self) -> Self::Mask {
+        let mut out = [self.0[0].lt(o.0[0]); N];
+        let mut i = 1;
+        while i < N {
+            out[i] = self.0[i].lt(o.0[i]);
+            i += 1;
+        }
+        out
+    }
+    #[inline(always)]
+    fn select(mask: Self::Mask, a: Self, b: Self) -> Self {
+        let mut out = a.0;
+        let mut i = 0;
+        while i < N {
+            out[i] = V::select(mask[i], a.0[i], b.0[i]);
+            i += 1;
+        }
+        Self(out)
     }
 }

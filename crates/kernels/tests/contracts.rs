@@ -64,7 +64,7 @@ impl Field {
         GateGradOp { layer: 0, t: 0, d_y, d_h, d_c: Some(d_c), h, c: Some(c), gates, projection: None }
     }
     fn input_grad_op(&self) -> InputGradOp {
-        InputGradOp { layer: 1, t: 0, gates: self.gates, d_h: self.d_h, d_x: Some(self.d_y) }
+        InputGradOp { layer: 1, t: 0, gates: self.gates, d_h: self.d_h, d_x: Some(self.d_y), from: None, more: false }
     }
     fn readout_op(&self) -> ReadoutOp {
         ReadoutOp { t: 0, h: self.h, logits: self.logits, nats: self.nats }

@@ -1,10 +1,11 @@
 //! Tier `avx2`: two ymm are the vector; tiles of 3 lanes x 4 ymm walk half a panel.
 
 use super::x86::{
-    fma_row, load_acc, load_c, prefetch, prefetch_write, rows_loop, stamp, store_acc, store_c, tokens_loop,
+    fma_row, load_acc, load_c, prefetch, prefetch_near, prefetch_write, rows_loop, stamp, store_acc, store_c,
+    tokens_loop,
 };
 use crate::tile::{MAX_ROWS, RowsCall, Tier, TokensCall};
-use crate::vector::Vector;
+use crate::vector::{Pointwise, Vector};
 use core::arch::x86_64::*;
 
 /// Sixteen floats in two ymm. A value exists only where AVX2 and FMA were detected.
@@ -14,23 +15,12 @@ pub(crate) struct Avx2(__m256, __m256);
 // SAFETY (of every block below): a value of this type proves the instructions; `load`, `splat` and `store` pass their
 // caller's obligations on.
 #[allow(clippy::undocumented_unsafe_blocks, reason = "one argument for the whole impl, stated above it")]
-impl Vector for Avx2 {
+impl Pointwise for Avx2 {
     type Mask = (__m256, __m256);
-    #[inline(always)]
-    unsafe fn load(p: *const f32) -> Self {
-        unsafe { Self(_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(8))) }
-    }
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         let v = unsafe { _mm256_set1_ps(x) };
         Self(v, v)
-    }
-    #[inline(always)]
-    unsafe fn store(self, p: *mut f32) {
-        unsafe {
-            _mm256_storeu_ps(p, self.0);
-            _mm256_storeu_ps(p.add(8), self.1);
-        }
     }
     #[inline(always)]
     fn add(self, o: Self) -> Self {
@@ -97,6 +87,21 @@ impl Vector for Avx2 {
     #[inline(always)]
     fn select(mask: Self::Mask, a: Self, b: Self) -> Self {
         unsafe { Self(_mm256_blendv_ps(b.0, a.0, mask.0), _mm256_blendv_ps(b.1, a.1, mask.1)) }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "one argument for the whole impl, stated above it")]
+impl Vector for Avx2 {
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        unsafe { Self(_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(8))) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        unsafe {
+            _mm256_storeu_ps(p, self.0);
+            _mm256_storeu_ps(p.add(8), self.1);
+        }
     }
 }
 
@@ -193,6 +198,10 @@ impl Tier for Tiles {
             half(rows, b, call);
             half(rows, b.add(HALF), &mut high);
         }
+    }
+    #[inline(always)]
+    fn prefetch_near(p: *const f32) {
+        prefetch_near(p);
     }
     #[inline(always)]
     fn prefetch_write(p: *const f32) {

@@ -1,10 +1,11 @@
 //! Tier `avx512`: one zmm is the vector; tiles of 7 lanes x 4 zmm.
 
 use super::x86::{
-    fma_row, load_acc, load_c, prefetch, prefetch_write, rows_loop, stamp, store_acc, store_c, tokens_loop,
+    fma_row, load_acc, load_c, prefetch, prefetch_near, prefetch_write, rows_loop, stamp, store_acc, store_c,
+    tokens_loop,
 };
 use crate::tile::{MAX_ROWS, RowsCall, Tier, TokensCall};
-use crate::vector::Vector;
+use crate::vector::{Pointwise, Vector};
 use core::arch::x86_64::*;
 
 /// Sixteen floats in one zmm. A value exists only where AVX-512 F, DQ, BW and VL were detected.
@@ -14,19 +15,11 @@ pub(crate) struct Avx512(__m512);
 // SAFETY (of every block below): a value of this type proves the instructions; `load`, `splat` and `store` pass their
 // caller's obligations on.
 #[allow(clippy::undocumented_unsafe_blocks, reason = "one argument for the whole impl, stated above it")]
-impl Vector for Avx512 {
+impl Pointwise for Avx512 {
     type Mask = __mmask16;
-    #[inline(always)]
-    unsafe fn load(p: *const f32) -> Self {
-        Self(unsafe { _mm512_loadu_ps(p) })
-    }
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         Self(unsafe { _mm512_set1_ps(x) })
-    }
-    #[inline(always)]
-    unsafe fn store(self, p: *mut f32) {
-        unsafe { _mm512_storeu_ps(p, self.0) }
     }
     #[inline(always)]
     fn add(self, o: Self) -> Self {
@@ -91,6 +84,18 @@ impl Vector for Avx512 {
     #[inline(always)]
     fn select(mask: Self::Mask, a: Self, b: Self) -> Self {
         Self(unsafe { _mm512_mask_blend_ps(mask, b.0, a.0) })
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks, reason = "one argument for the whole impl, stated above it")]
+impl Vector for Avx512 {
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        Self(unsafe { _mm512_loadu_ps(p) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        unsafe { _mm512_storeu_ps(p, self.0) }
     }
     /// Quarters of 4 rows first: `quads[4g + j]` has columns j, 4 + j, 8 + j, 12 + j of rows 4g to 4g + 3, one after the
     /// other. Then the quarters of the four groups. Loops, no closures: those would not take the instructions over.
@@ -215,6 +220,10 @@ impl Tier for Tiles {
     unsafe fn rows(n: usize, m: usize, rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {
         // SAFETY: the caller's obligations; the table's bounds are checked.
         unsafe { ROWS[n - 1][m - 1](rows, b, call) }
+    }
+    #[inline(always)]
+    fn prefetch_near(p: *const f32) {
+        prefetch_near(p);
     }
     #[inline(always)]
     fn prefetch_write(p: *const f32) {

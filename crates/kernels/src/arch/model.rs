@@ -1,6 +1,6 @@
 //! The arbiter of bits: sixteen lanes as `[f32; 16]` with `f32::mul_add`. Slow, exact, any machine; tests only.
 
-use crate::vector::Vector;
+use crate::vector::{Pointwise, Vector};
 
 /// Sixteen floats, one operation at a time.
 #[derive(Clone, Copy, Debug)]
@@ -13,20 +13,10 @@ fn bits(a: Model, b: Model, f: impl Fn(u32, u32) -> u32) -> Model {
     zip(a, b, |x, y| f32::from_bits(f(x.to_bits(), y.to_bits())))
 }
 
-impl Vector for Model {
+impl Pointwise for Model {
     type Mask = [bool; 16];
-    unsafe fn load(p: *const f32) -> Self {
-        // SAFETY: the caller's obligation.
-        Model(std::array::from_fn(|i| unsafe { p.add(i).read_unaligned() }))
-    }
     unsafe fn splat(x: f32) -> Self {
         Model([x; 16])
-    }
-    unsafe fn store(self, p: *mut f32) {
-        for (i, x) in self.0.into_iter().enumerate() {
-            // SAFETY: the caller's obligation.
-            unsafe { p.add(i).write_unaligned(x) };
-        }
     }
     fn add(self, o: Self) -> Self {
         zip(self, o, |a, b| a + b)
@@ -75,5 +65,18 @@ impl Vector for Model {
     }
     fn select(m: Self::Mask, a: Self, b: Self) -> Self {
         Model(std::array::from_fn(|i| if m[i] { a.0[i] } else { b.0[i] }))
+    }
+}
+
+impl Vector for Model {
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: the caller's obligation.
+        Model(std::array::from_fn(|i| unsafe { p.add(i).read_unaligned() }))
+    }
+    unsafe fn store(self, p: *mut f32) {
+        for (i, x) in self.0.into_iter().enumerate() {
+            // SAFETY: the caller's obligation.
+            unsafe { p.add(i).write_unaligned(x) };
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Tier `portable`: `wide::f32x16`, whose instructions are those of the build target.
 
 use crate::tile::{ACC_STRIDE, MAX_ROWS, RowsCall, Tier, TokensCall, by_shape, rows_generic};
-use crate::vector::Vector;
+use crate::vector::{Pointwise, Vector};
 use wide::{f32x16, i32x16, u32x16};
 
 /// Sixteen floats as `wide` holds them.
@@ -15,21 +15,11 @@ fn floats(x: u32x16) -> Portable {
     Portable(bytemuck::cast(x))
 }
 
-impl Vector for Portable {
+impl Pointwise for Portable {
     type Mask = f32x16;
-    #[inline(always)]
-    unsafe fn load(p: *const f32) -> Self {
-        // SAFETY: 16 readable floats by the caller's promise; arrays of floats have no padding and any bits are a float.
-        Self(f32x16::from(unsafe { p.cast::<[f32; 16]>().read_unaligned() }))
-    }
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
         Self(f32x16::splat(x))
-    }
-    #[inline(always)]
-    unsafe fn store(self, p: *mut f32) {
-        // SAFETY: 16 writable floats by the caller's promise.
-        unsafe { p.cast::<[f32; 16]>().write_unaligned(self.0.to_array()) }
     }
     #[inline(always)]
     fn add(self, o: Self) -> Self {
@@ -102,6 +92,19 @@ impl Vector for Portable {
     #[inline(always)]
     fn select(mask: Self::Mask, a: Self, b: Self) -> Self {
         Self(mask.bitselect(a.0, b.0))
+    }
+}
+
+impl Vector for Portable {
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: 16 readable floats by the caller's promise; arrays of floats have no padding and any bits are a float.
+        Self(f32x16::from(unsafe { p.cast::<[f32; 16]>().read_unaligned() }))
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: 16 writable floats by the caller's promise.
+        unsafe { p.cast::<[f32; 16]>().write_unaligned(self.0.to_array()) }
     }
 }
 

@@ -9,13 +9,20 @@
 //! An ISA is `["target feature" "register" "each" "register" ...]`; a row is its pointer, its number, the register of its
 //! broadcast, and `accumulator "weight" vector` for each vector.
 
-use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T1, _mm_prefetch};
+use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
 
 /// Asks for the line of `p` to be brought into L2.
 #[inline(always)]
 pub(super) fn prefetch(p: *const f32) {
     // SAFETY: a prefetch of any address is harmless.
     unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) }
+}
+
+/// Asks for the line of `p` to be brought into L1.
+#[inline(always)]
+pub(super) fn prefetch_near(p: *const f32) {
+    // SAFETY: as above.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
 }
 
 /// Asks for the line of `p` to be brought into L1, to be written.

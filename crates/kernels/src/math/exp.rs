@@ -7,7 +7,7 @@
 //! 88.7228, infinity; exp(+-0) = 1; NaN stays NaN. Equal bits on both FMA tiers.
 
 use super::{A1, A2, LN2_HI, LN2_LO, MAGIC, TINY};
-use crate::vector::Vector;
+use crate::vector::Pointwise;
 
 /// The largest x with a finite e^x.
 const MAX: f32 = f32::from_bits(0x42b1_7217);
@@ -16,7 +16,7 @@ const MIN: f32 = f32::from_bits(0xc2ae_ac4f);
 
 /// `e^x`; 0 where it is below 2^-126.
 #[inline(always)]
-pub(crate) fn exp<V: Vector>(x: V) -> V {
+pub(crate) fn exp<V: Pointwise>(x: V) -> V {
     // SAFETY: `x` exists, so the tier is available.
     let c = |value: f32| unsafe { V::splat(value) };
     let (min, max) = (c(MIN), c(MAX));

@@ -16,7 +16,7 @@
 //! -87.8 the denominator overflows.
 
 use super::{A1, A2, LN2_HI, LN2_LO, MAGIC_BIASED, TINY};
-use crate::vector::Vector;
+use crate::vector::Pointwise;
 
 /// From here down the result is 0; the denominator is infinite, and n = 127 is the last exponent of a float.
 const MIN: f32 = -88.0;
@@ -27,7 +27,7 @@ const SHIFT: f32 = 0.035;
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
-pub(crate) fn sigmoid<V: Vector>(x: V) -> V {
+pub(crate) fn sigmoid<V: Pointwise>(x: V) -> V {
     // SAFETY: `x` exists, so the tier is available.
     let c = |value: f32| unsafe { V::splat(value) };
     // The constant comes first: min and max give the second operand where either is NaN.

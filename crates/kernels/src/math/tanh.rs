@@ -14,7 +14,7 @@
 //! tanh(+-inf) = +-1; NaN stays NaN. Equal bits on both FMA tiers.
 
 use super::{A1, A2, MAGIC_BIASED, TINY};
-use crate::vector::Vector;
+use crate::vector::Pointwise;
 
 /// Where the second form takes over. D is fitted up to here; beyond, its error grows fast.
 const BORDER: f32 = 0.75;
@@ -31,7 +31,7 @@ const D2: f32 = -0.005_454_835;
 
 /// The hyperbolic tangent.
 #[inline(always)]
-pub(crate) fn tanh<V: Vector>(x: V) -> V {
+pub(crate) fn tanh<V: Pointwise>(x: V) -> V {
     // SAFETY: `x` exists, so the tier is available.
     let c = |value: f32| unsafe { V::splat(value) };
     let sign = x.and(c(-0.0));

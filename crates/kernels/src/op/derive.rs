@@ -9,7 +9,7 @@
 use crate::op::input_grad::{Run, product};
 use crate::pack::{Cell, Embedding, LANES, LayerLayout, Panels};
 use crate::tile::{ACC_STRIDE, Acc, RowsCall, Tier, tiles};
-use crate::vector::Vector;
+use crate::vector::{Pointwise, Vector};
 use crate::view::At;
 
 /// Some start rows of one panel.

@@ -17,7 +17,7 @@ use crate::pack::{Cell, LANES, LayerLayout, Weights};
 use crate::random::unit_words;
 use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
 use crate::tokens::Tokens;
-use crate::vector::Vector;
+use crate::vector::{Abreast, Vector};
 use crate::view::{At, Column};
 use std::ops::Range;
 
@@ -78,12 +78,55 @@ pub(crate) struct Forward<'a> {
     pub(crate) panels: Range<usize>,
 }
 
-/// One tile's lanes: m tokens and their previous rows.
+/// One tile's lanes: m tokens, their previous rows, and what their products read. The same for every panel.
+#[derive(Clone, Copy)]
 pub(super) struct Lanes {
     pub(super) m: usize,
     pub(super) lane: usize,
     pub(super) token: usize,
     pub(super) prev: [usize; MAX_ROWS],
+    /// h_{t-1}.
+    h: [*const f32; MAX_ROWS],
+    /// x_t, where the input is dense.
+    x: [*const f32; MAX_ROWS],
+    /// Start row, of this token's symbol.
+    start: [usize; MAX_ROWS],
+}
+
+/// Tiles that are kept at a time: enough that a panel's weights are read for over a hundred lanes.
+const TILES: usize = 16;
+
+impl Lanes {
+    const NONE: Self = Self {
+        m: 0,
+        lane: 0,
+        token: 0,
+        prev: [0; MAX_ROWS],
+        h: [std::ptr::null(); MAX_ROWS],
+        x: [std::ptr::null(); MAX_ROWS],
+        start: [0; MAX_ROWS],
+    };
+    /// # Safety
+    /// - the lanes are in range.
+    #[inline(always)]
+    pub(super) unsafe fn of(f: &Forward<'_>, lane: usize, m: usize) -> Self {
+        let token = f.tokens.token(f.t, lane);
+        let mut lanes = Self { m, lane, token, ..Self::NONE };
+        let rows = f.layout.shape.start_rows();
+        for i in 0..m {
+            let prev = f.prev_rows[token + i] as usize;
+            lanes.prev[i] = prev;
+            lanes.start[i] = f.ids.map_or(0, |ids| (ids[token + i] as usize).min(rows - 1));
+            // SAFETY: rows are in range by the caller's promise.
+            unsafe {
+                lanes.h[i] = f.h.panel(0, prev);
+                if let Some(x) = f.x {
+                    lanes.x[i] = x.panel(0, f.tokens.row(token + i));
+                }
+            }
+        }
+        lanes
+    }
 }
 
 /// # Safety
@@ -101,100 +144,133 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
 /// - as [`forward`].
 #[inline(always)]
 pub(super) unsafe fn forward_of<T: Tier, const VARIANT: bool>(f: &Forward<'_>) {
-    let shape = &f.layout.shape;
-    let (panels, slots) = (shape.panels(), shape.slots());
-    let h_panels = if VARIANT { shape.h_panels() } else { panels };
-    let (k_x, k_h) = (shape.k_x(), shape.k_h());
-    let start_rows = shape.start_rows();
-    let start = f.weights.start[f.layout.start.clone()].as_ptr();
-    let w_ih = f.weights.params[f.layout.w_ih.clone()].as_ptr();
-    let w_hh = f.weights.params[f.layout.w_hh.clone()].as_ptr();
-    // A GRU's slots are (n_x, r, z, n_h): x rows feed the first three, h rows the last three.
-    let h_slot = if shape.cell == Cell::Gru { LANES } else { 0 };
+    let panels = f.layout.shape.panels();
+    // Every panel is as wide as the first but the last one of an RNN; a tile of fewer vectors holds as many lanes.
+    let most = T::ROWS[panels.per_panel() - 1];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
-    for p in f.panels.clone() {
-        let n = panels.width(p);
-        for (first, m) in tiles(f.lanes.len(), T::ROWS[n - 1]) {
-            let lane = f.lanes.start + first;
-            let token = f.tokens.token(f.t, lane);
-            let mut prev = [0; MAX_ROWS];
-            for (i, row) in prev.iter_mut().enumerate().take(m) {
-                *row = f.prev_rows[token + i] as usize;
-            }
-            let at = Lanes { m, lane, token, prev };
-            // SAFETY: rows and panels are in range by the caller's promise; start rows by the clamp below.
-            unsafe {
-                let mut call = RowsCall::new(std::ptr::null(), acc_at, k_x);
-                let start = start.add(slots.offset(p, start_rows));
-                let start_width = slots.width(p) * LANES;
-                for i in 0..m {
-                    let row = f.ids.map_or(0, |ids| (ids[token + i] as usize).min(start_rows - 1));
-                    call.init[i] = start.add(row * start_width);
-                }
-                if shape.cell == Cell::Gru {
-                    // Two loops feed different slots: the row must lie whole in the accumulators first.
-                    for i in 0..m {
-                        let floats = if VARIANT { start_width } else { 4 * LANES };
-                        std::ptr::copy_nonoverlapping(call.init[i], acc_at.add(i * ACC_STRIDE), floats);
-                        call.init[i] = acc_at.add(i * ACC_STRIDE);
+    let mut kept = [Lanes::NONE; TILES];
+    let mut all = tiles(f.lanes.len(), most);
+    loop {
+        let mut count = 0;
+        for (first, m) in all.by_ref().take(TILES) {
+            // SAFETY: lanes are in range by the caller's promise.
+            kept[count] = unsafe { Lanes::of(f, f.lanes.start + first, m) };
+            count += 1;
+        }
+        if count == 0 {
+            return;
+        }
+        for p in f.panels.clone() {
+            for (i, at) in kept[..count].iter().enumerate() {
+                // SAFETY: rows and panels are in range by the caller's promise.
+                unsafe {
+                    if let Some(next) = kept[..count].get(i + 1) {
+                        expect_start::<T>(f, next, p);
                     }
-                }
-                let mut rows = [std::ptr::null::<f32>(); MAX_ROWS];
-                if let Some(x) = f.x {
-                    for (i, row) in rows.iter_mut().enumerate().take(m) {
-                        *row = x.panel(0, f.tokens.row(token + i));
-                    }
-                    T::strided_rows(n, m, &rows, w_ih.add(panels.offset(p, k_x)), &mut call);
-                    for i in 0..m {
-                        call.init[i] = acc_at.add(i * ACC_STRIDE);
-                    }
-                }
-                for (row, prev) in rows.iter_mut().zip(at.prev).take(m) {
-                    *row = f.h.panel(0, prev);
-                }
-                call.runs = 1;
-                call.run_bytes = 4 * k_h;
-                call.acc = acc_at.add(h_slot);
-                for init in call.init.iter_mut().take(m) {
-                    *init = init.add(h_slot);
-                }
-                if !VARIANT && shape.cell != Cell::Rnn {
-                    expect_writes::<T>(f, token..token + m, p);
-                }
-                let w_hh = w_hh.add(h_panels.offset(p, k_h));
-                if VARIANT {
-                    T::rows(h_panels.width(p), m, &rows, w_hh, &mut call);
-                    super::variant::cell::<T::V>(f, &at, acc_at, p, n);
-                    continue;
-                }
-                T::rows(n, m, &rows, w_hh, &mut call);
-                match shape.cell {
-                    Cell::Rnn => rnn::<T::V>(f, &at, acc_at, panels.first(p), n),
-                    Cell::Lstm => lstm::<T::V>(f, &at, acc_at, p),
-                    Cell::Gru => gru::<T::V>(f, &at, acc_at, p),
+                    tile::<T, VARIANT>(f, at, acc_at, p);
                 }
             }
         }
     }
 }
 
-/// Asks for the lines that the epilogue will write, while the product runs.
+/// One panel of one tile.
 ///
 /// # Safety
-/// - these tokens and this panel are in range.
+/// - as `forward`.
 #[inline(always)]
-unsafe fn expect_writes<T: Tier>(f: &Forward<'_>, tokens: Range<usize>, p: usize) {
+unsafe fn tile<T: Tier, const VARIANT: bool>(f: &Forward<'_>, at: &Lanes, acc_at: *mut f32, p: usize) {
+    let shape = &f.layout.shape;
+    let (panels, slots, m) = (shape.panels(), shape.slots(), at.m);
+    let n = panels.width(p);
+    let h_panels = if VARIANT { shape.h_panels() } else { panels };
+    // A GRU's slots are (n_x, r, z, n_h): x rows feed the first three, h rows the last three.
+    let h_slot = if shape.cell == Cell::Gru { LANES } else { 0 };
+    // SAFETY: rows and panels are in range by the caller's promise; start rows by the clamp in `Lanes::of`.
+    unsafe {
+        let mut call = RowsCall::new(std::ptr::null(), acc_at, shape.k_x());
+        let start = f.weights.start.as_ptr().add(f.layout.start.start + slots.offset(p, shape.start_rows()));
+        let start_width = slots.width(p) * LANES;
+        for i in 0..m {
+            call.init[i] = start.add(at.start[i] * start_width);
+        }
+        if shape.cell == Cell::Gru {
+            // Two loops feed different slots: the row must lie whole in the accumulators first.
+            for i in 0..m {
+                let floats = if VARIANT { start_width } else { 4 * LANES };
+                std::ptr::copy_nonoverlapping(call.init[i], acc_at.add(i * ACC_STRIDE), floats);
+                call.init[i] = acc_at.add(i * ACC_STRIDE);
+            }
+        }
+        let params = f.weights.params.as_ptr();
+        if f.x.is_some() {
+            let w_ih = params.add(f.layout.w_ih.start + panels.offset(p, shape.k_x()));
+            T::strided_rows(n, m, &at.x, w_ih, &mut call);
+            for i in 0..m {
+                call.init[i] = acc_at.add(i * ACC_STRIDE);
+            }
+        }
+        call.runs = 1;
+        call.run_bytes = 4 * shape.k_h();
+        call.acc = acc_at.add(h_slot);
+        for init in call.init.iter_mut().take(m) {
+            *init = init.add(h_slot);
+        }
+        if !VARIANT && shape.cell != Cell::Rnn {
+            expect::<T>(f, at, p);
+        }
+        let w_hh = params.add(f.layout.w_hh.start + h_panels.offset(p, shape.k_h()));
+        T::rows(h_panels.width(p), m, &at.h, w_hh, &mut call);
+        if VARIANT {
+            return super::variant::cell::<T::V>(f, at, acc_at, p, n);
+        }
+        match shape.cell {
+            Cell::Rnn => rnn::<T::V>(f, at, acc_at, panels.first(p), n),
+            Cell::Lstm => lstm::<T::V>(f, at, acc_at, p),
+            Cell::Gru => gru::<T::V>(f, at, acc_at, p),
+        }
+    }
+}
+
+/// Asks for the start rows of the tile that comes next.
+///
+/// # Safety
+/// - as `forward`.
+#[inline(always)]
+unsafe fn expect_start<T: Tier>(f: &Forward<'_>, at: &Lanes, p: usize) {
+    let (slots, rows) = (f.layout.shape.slots(), f.layout.shape.start_rows());
+    let width = slots.width(p) * LANES;
     // SAFETY: in range by the caller's promise.
     unsafe {
-        let (gates, h, c) = (f.gates.column(p), f.h.column(p), f.c.map(|c| c.column(p)));
-        for token in tokens {
-            for j in 0..f.layout.shape.slots().width(p) {
-                T::prefetch_write(gates.row(token).add(j * LANES));
+        let start = f.weights.start.as_ptr().add(f.layout.start.start + slots.offset(p, rows));
+        for i in 0..at.m {
+            for line in (0..width).step_by(LANES) {
+                T::prefetch_near(start.add(at.start[i] * width + line));
             }
-            T::prefetch_write(h.row(f.tokens.row(token)));
-            if let Some(c) = &c {
-                T::prefetch_write(c.row(f.tokens.row(token)));
+        }
+    }
+}
+
+/// Asks for the lines that the epilogue of an LSTM or a GRU will read and write, while the product runs.
+///
+/// # Safety
+/// - as `forward`.
+#[inline(always)]
+unsafe fn expect<T: Tier>(f: &Forward<'_>, at: &Lanes, p: usize) {
+    // SAFETY: in range by the caller's promise. A tile's tokens and rows follow one another.
+    unsafe {
+        let (gates, h, row) = (f.gates.column(p).row(at.token), f.h.column(p), f.tokens.row(at.token));
+        for line in 0..4 * at.m {
+            T::prefetch_write(gates.add(line * LANES));
+        }
+        for i in 0..at.m {
+            T::prefetch_write(h.row(row + i));
+        }
+        if let Some(c) = f.c.map(|c| c.column(p)) {
+            for i in 0..at.m {
+                T::prefetch_near(c.row(at.prev[i]));
+                T::prefetch_write(c.row(row + i));
             }
         }
     }
@@ -238,9 +314,8 @@ unsafe fn lstm<V: Vector>(f: &Forward<'_>, at: &Lanes, acc: *mut f32, p: usize) 
         for i in 0..at.m {
             let pre = acc.add(i * ACC_STRIDE);
             let gates = gates_at.row(at.token + i);
-            let input = sigmoid(V::load(pre));
-            let forget = sigmoid(V::load(pre.add(LANES)));
-            let output = sigmoid(V::load(pre.add(3 * LANES)));
+            let three = Abreast([V::load(pre), V::load(pre.add(LANES)), V::load(pre.add(3 * LANES))]);
+            let Abreast([input, forget, output]) = sigmoid(three);
             let cell = tanh(V::load(pre.add(2 * LANES)));
             input.store(gates);
             forget.store(gates.add(LANES));
@@ -253,7 +328,15 @@ unsafe fn lstm<V: Vector>(f: &Forward<'_>, at: &Lanes, acc: *mut f32, p: usize) 
             output.store(pre.add(LANES));
         }
         let h_at = f.h.column(p);
-        for i in 0..at.m {
+        let mut i = 0;
+        while i + 2 <= at.m {
+            let (a, b) = (acc.add(i * ACC_STRIDE), acc.add((i + 1) * ACC_STRIDE));
+            let two = tanh(Abreast([V::load(a), V::load(b)]));
+            put_h(f, at, i, (h_at, p), V::load(a.add(LANES)).mul(two.0[0]));
+            put_h(f, at, i + 1, (h_at, p), V::load(b.add(LANES)).mul(two.0[1]));
+            i += 2;
+        }
+        if i < at.m {
             let pre = acc.add(i * ACC_STRIDE);
             put_h(f, at, i, (h_at, p), V::load(pre.add(LANES)).mul(tanh(V::load(pre))));
         }
@@ -269,8 +352,7 @@ unsafe fn gru<V: Vector>(f: &Forward<'_>, at: &Lanes, acc: *const f32, p: usize)
         for i in 0..at.m {
             let pre = acc.add(i * ACC_STRIDE);
             let gates = gates_at.row(at.token + i);
-            let reset = sigmoid(V::load(pre.add(LANES)));
-            let update = sigmoid(V::load(pre.add(2 * LANES)));
+            let Abreast([reset, update]) = sigmoid(Abreast([V::load(pre.add(LANES)), V::load(pre.add(2 * LANES))]));
             let n_h = V::load(pre.add(3 * LANES));
             let new = tanh(reset.mul_add(n_h, V::load(pre)));
             new.store(gates);

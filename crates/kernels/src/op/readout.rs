@@ -13,7 +13,7 @@ use crate::math::exp;
 use crate::pack::{HeadLayout, LANES, Weights};
 use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
 use crate::tokens::Tokens;
-use crate::vector::Vector;
+use crate::vector::{Pointwise, Vector};
 use crate::view::At;
 use std::ops::Range;
 

@@ -164,6 +164,11 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32]) {
                 }
                 // SAFETY: rows, tokens, panels and columns are in range by the caller's promise.
                 unsafe {
+                    let c = out.as_mut_ptr().add(first * n * LANES);
+                    // The next tile lies behind this one, of this panel or the next: its sums wait in L1 then.
+                    for line in m * n..(m + T::TOKEN_ROWS[n - 1]) * n {
+                        T::prefetch_write(c.wrapping_add(line * LANES));
+                    }
                     let call = TokensCall {
                         index: g.index.as_ptr().add(token),
                         a: a.add(first),
@@ -171,7 +176,7 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32]) {
                         b: g.d.base.byte_add(p * g.panel_stride + token * g.d.stride),
                         b_stride: g.d.stride,
                         tokens: count,
-                        c: out.as_mut_ptr().add(first * n * LANES),
+                        c,
                     };
                     T::tokens(n, m, &call);
                 }

@@ -16,7 +16,7 @@ use super::{keep, units};
 use crate::pack::{Cell, LANES, LayerLayout, Weights};
 use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
 use crate::tokens::Tokens;
-use crate::vector::Vector;
+use crate::vector::{Pointwise, Vector};
 use crate::view::At;
 use std::ops::Range;
 
@@ -35,12 +35,9 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
         for (first, m) in tiles(f.lanes.len(), T::ROWS[n - 1]) {
             let lane = f.lanes.start + first;
             let token = f.tokens.token(f.t, lane);
-            let mut prev = [0; MAX_ROWS];
-            for (i, row) in prev.iter_mut().enumerate().take(m) {
-                *row = f.prev_rows[token + i] as usize;
-            }
             // SAFETY: rows and panels are in range by the caller's promise.
             unsafe {
+                let at = Lanes::of(f, lane, m);
                 let inner = f.inner.unwrap_unchecked();
                 let mut call = RowsCall::new(zeros.as_ptr(), acc_at, k);
                 let mut rows = [std::ptr::null::<f32>(); MAX_ROWS];
@@ -51,7 +48,6 @@ pub(crate) unsafe fn forward<T: Tier>(f: &Forward<'_>) {
                     }
                 }
                 T::strided_rows(n, m, &rows, w.add(panels.offset(p, k)), &mut call);
-                let at = Lanes { m, lane, token, prev };
                 if l.shape.cell == Cell::Gru {
                     new_state::<T::V>(f, &at, acc_at, p);
                 } else {

@@ -24,9 +24,9 @@ pub(crate) unsafe fn peephole_grad<V: Vector>(
         let prev_rows = tokens.prev_rows(order);
         let mut sums = [V::splat(0.0); 3];
         stretches(tokens, part, usize::MAX, |token, count| {
-            for token in token..token + count {
+            for (token, &previous) in (token..).zip(&prev_rows[token..token + count]) {
                 let row = d.base.byte_add(token * d.stride);
-                let (c_prev, c) = (c.row(prev_rows[token] as usize), c.row(tokens.row(token)));
+                let (c_prev, c) = (c.row(previous as usize), c.row(tokens.row(token)));
                 let (c_prev, c) = (V::load(c_prev), V::load(c));
                 sums[0] = V::load(row).mul_add(c_prev, sums[0]);
                 sums[1] = V::load(row.add(LANES)).mul_add(c_prev, sums[1]);
