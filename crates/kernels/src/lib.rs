@@ -3,6 +3,7 @@
 //! | operation | equation | where |
 //! |---|---|---|
 //! | gates (forward) | `gates, c_t, h_t = cell(start[s] + x W_ih^T + h W_hh^T, c_{t-1})` | `op/gates.rs` |
+//! | variants | no bias, activations, reset-before, peepholes, bounds, projection: other epilogues, a second product | `op/variant/` |
 //! | level | `y_t = h_t [+ h_reverse_t] [+ x_t]` | `op/level.rs` |
 //! | readout | `softmax(h W^T + b)`, cross-entropy, gradient in place | `op/readout.rs` |
 //! | gate gradients | `dA = cell'(dh_t, dc_t, gates)`, in place | `op/gate_grad.rs` |

@@ -2,7 +2,8 @@
 //!
 //! A pass is a list of [`Op`]s. A worker that owns lanes runs the list alone; a team that shares panels meets at a
 //! barrier after each. Every operation writes only cells of its claim, and never reads a buffer that it writes, except
-//! for cells of its own: that is what the two ways of sharing rest on, and `check` asserts it.
+//! for cells of its own: that is what the two ways of sharing rest on, and `check` asserts it. (The way back through a GRU's
+//! second product reads one slot of all gates and writes another of its own.)
 
 use crate::arrays::Arrays;
 use crate::op::derive::StartRows;

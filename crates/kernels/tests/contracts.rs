@@ -2,7 +2,8 @@
 
 use gatemill_kernels::{
     Arrays, BufId, Cell, Columns, Dropout, Embedding, GateGradOp, GatesOp, HeadGradOp, Input, InputGradOp, Kernels,
-    LayerShape, Layout, Op, Order, Panels, Part, Pass, ReadoutOp, Space, Tokens, WeightTile, Weights, Workspace,
+    LayerShape, Layout, Op, Order, Panels, Part, Pass, ReadoutOp, Space, Tokens, Variant, WeightTile, Weights,
+    Workspace,
 };
 
 const STEPS: usize = 2;
@@ -188,6 +189,16 @@ refused! {
         |f| f.run(Op::GateGrad(GateGradOp { d_c: Some(f.c), c: Some(f.d_c), ..f.gate_grad_op() }), |_| ());
     gate_grad_with_d_h_per_row: "gate gradient: buffer `d_h` is",
         |f| f.run(Op::GateGrad(GateGradOp { d_h: f.h2, ..f.gate_grad_op() }), |_| ());
+    gates_with_a_buffer_for_no_second_product: "gates: `inner` is for a second product alone",
+        |f| f.run(Op::Gates(GatesOp { inner: Some(f.h2), ..f.gates_op() }), |_| ());
+    second_product_of_a_plain_layer: "second product: layer 0 has none",
+        |f| f.run(Op::Inner(f.gates_op()), |_| ());
+    gate_grad_of_no_projection: "gate gradient: `projection` is for a projected LSTM alone",
+        |f| f.run(Op::GateGrad(GateGradOp { projection: Some((f.logits, f.h2)), ..f.gate_grad_op() }), |_| ());
+    output_grad_of_a_plain_layer: "output gradient: layer 0 has no projection",
+        |f| f.run(Op::OutputGrad(f.gate_grad_op()), |_| ());
+    second_products_gradient_of_a_plain_layer: "second product's gradient: layer 0 has none",
+        |f| f.run(Op::InnerGrad(f.gate_grad_op()), |_| ());
     input_grad_of_symbols: "input gradient: symbols have none",
         |f| f.run(Op::InputGrad(InputGradOp { layer: 0, ..f.input_grad_op() }), |_| ());
     input_grad_into_lanes: "input gradient: one buffer in two roles",
@@ -224,6 +235,14 @@ refused! {
         |f| Kernels::best().bias_grad(&f.ws, &f.tile(), &ALL, &mut [0.0; 128]);
     bias_grad_of_steps_too_many: "of 2 steps, 3 lanes",
         |f| Kernels::best().bias_grad(&f.ws, &f.tile(), &Part { steps: 3, lanes: 0..1 }, &mut [0.0; 64]);
+    peephole_grad_of_a_panel_too_many: "is not inside",
+        |f| Kernels::best().peephole_grad(&f.ws, (f.gates, f.c), (2, Order::Ascending), &ALL, &mut [0.0; 48]);
+    peephole_grad_of_other_length: "peephole gradient: 47 floats",
+        |f| Kernels::best().peephole_grad(&f.ws, (f.gates, f.c), (0, Order::Ascending), &ALL, &mut [0.0; 47]);
+    peephole_grad_of_c_in_rows: "peephole gradient: c is",
+        |f| Kernels::best().peephole_grad(&f.ws, (f.gates, f.h), (0, Order::Ascending), &ALL, &mut [0.0; 48]);
+    peephole_grad_of_c_per_lane: "peephole gradient: buffer `c` is",
+        |f| Kernels::best().peephole_grad(&f.ws, (f.gates, f.d_c), (0, Order::Ascending), &ALL, &mut [0.0; 48]);
 
     start_rows_of_a_panel_too_many: "start rows: panel 2",
         |f| Kernels::best().start_rows(&f.layout.layers()[0], &f.params, None, (2, 0), &mut [0.0; 512]);
@@ -251,6 +270,15 @@ refused! {
     layers_that_do_not_fit: "does not fit on the one below", |_f| {
         let layer = |inputs, hidden| LayerShape::new(Cell::Gru, Input::Dense(inputs), hidden);
         Layout::new(&[layer(3, 5), layer(6, 5)], None)
+    };
+    layers_of_a_form_that_their_cell_has_not: "`peepholes` is a form of the lstm, not of the gru", |_f| {
+        let variant = Variant { peepholes: true, ..Variant::default() };
+        Layout::new(&[LayerShape { variant, ..LayerShape::new(Cell::Gru, Input::Dense(3), 5) }], None)
+    };
+    layers_above_a_projection_that_read_its_units: "does not fit on the one below", |_f| {
+        let variant = Variant { projection: Some(4), ..Variant::default() };
+        let layer = |inputs| LayerShape { variant, ..LayerShape::new(Cell::Lstm, Input::Dense(inputs), 5) };
+        Layout::new(&[layer(3), layer(5)], None)
     };
     layers_of_nothing: "has an empty dimension",
         |_f| Layout::new(&[LayerShape::new(Cell::Gru, Input::Dense(3), 0)], None);

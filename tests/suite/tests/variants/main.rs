@@ -5,6 +5,7 @@
 //! `|found - expected| / max(|expected|, root mean square of its tensor)`.
 
 mod case;
+mod functions;
 
 use case::{Case, Sizes};
 use gatemill_crew::Split;
@@ -161,6 +162,37 @@ fn every_variant_of_the_lstm_agrees_with_the_oracle() {
 #[test]
 fn every_variant_of_the_gru_agrees_with_the_oracle() {
     agrees_with_the_oracle(Cell::Gru);
+}
+
+/// The oracle's numbers of one form are not those of another: the comparison can fail, and every form does something, in
+/// outputs and in gradients.
+#[test]
+fn a_form_that_is_left_out_is_found() {
+    let plain = Variant::default();
+    let (sizes, _) = SIZES[1];
+    let activations = Activations { cell: Activation::Softsign, ..Activations::default() };
+    let forms = [
+        (Cell::Rnn, Variant { activations, ..plain }),
+        (Cell::Gru, Variant { reset_before: true, ..plain }),
+        (Cell::Gru, Variant { clip: Some(0.4), ..plain }),
+        (Cell::Lstm, Variant { coupled: true, ..plain }),
+        (Cell::Lstm, Variant { cell_clip: Some(0.5), ..plain }),
+        (Cell::Lstm, Variant { clip: Some(0.4), ..plain }),
+    ];
+    for (cell, variant) in forms {
+        let (case, crew) = (Case::random(cell, variant, sizes, 9), crew(1));
+        let kernels = Kernels::best();
+        let (found, other) = (case.run(Setting::new(kernels, &crew)), Case::random(cell, plain, sizes, 9).reference());
+        let differs = |name: &str| {
+            let of = |(other, _): &&(String, Vec<f64>)| other == name;
+            let want = &other.iter().find(of).expect("a tensor of every form").1;
+            let found = &found.iter().find(|(other, _)| other == name).expect("a tensor of every form").1;
+            worst_by_rms(&widen(found), want).error > 100.0 * bound(&case, &kernels, false)
+        };
+        for name in ["output", "d_x", "d_h0", "rnn.weight_ih_l0", "rnn.weight_hh_l0"] {
+            assert!(differs(name), "{name} of {cell:?} is the same with {variant:?}");
+        }
+    }
 }
 
 /// On one tier any number of threads and any split, and on both FMA tiers: the same bits.

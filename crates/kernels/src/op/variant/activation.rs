@@ -71,7 +71,11 @@ fn value<V: Vector>(f: Activation, x: V) -> V {
             let t = tanh(x.mul(c(0.5)));
             V::select(x.lt(c(0.0)), t.add(t).div(c(1.0).sub(t)).mul(c(alpha)), x)
         }
-        Activation::Softsign => x.div(abs(x).add(c(1.0))),
+        Activation::Softsign => {
+            // Bounded, or infinity would be divided by itself.
+            let x = bounded(x, 1e30);
+            x.div(abs(x).add(c(1.0)))
+        }
         Activation::Softplus => c(0.0).max(x).add(ln_1p(exp(c(0.0).sub(abs(x))))),
     }
 }
