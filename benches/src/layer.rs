@@ -5,8 +5,8 @@
 use gatemill_cell::{Cell, Params};
 use gatemill_crew::Crew;
 use gatemill_kernels::{
-    BufId, Buffer, Columns, GateGradOp, GatesOp, HeadGradOp, InputGradOp, Kernels, LANES, Layout, Op, Order, Panels,
-    Part, Pass, ReadoutOp, Space, Tokens, WeightTile, Workspace,
+    Arrays, BufId, Buffer, Columns, GateGradOp, GatesOp, HeadGradOp, InputGradOp, Kernels, LANES, Layout, Op, Order,
+    Panels, Part, Pass, ReadoutOp, Space, Tokens, WeightTile, Workspace,
 };
 use gatemill_oracle::SplitMix64;
 use std::sync::Arc;
@@ -116,7 +116,15 @@ impl Layer {
     fn run(&mut self, op: Op, loss: bool) {
         let (ids, targets) = (&self.ids[..], if loss { &self.targets[..] } else { &[] });
         let scale = 1.0 / self.targets.len() as f32;
-        let pass = Pass { weights: self.params.weights(), ids, targets, scale, dropout: None, output_dropout: None };
+        let pass = Pass {
+            weights: self.params.weights(),
+            ids,
+            targets,
+            scale,
+            dropout: None,
+            output_dropout: None,
+            arrays: Arrays::default(),
+        };
         self.kernels.run(&op, &pass, &mut self.ws.share());
     }
     /// Forward of step 0.
@@ -131,7 +139,7 @@ impl Layer {
     }
     /// dh of the step before step 0.
     pub fn input_grad(&mut self) {
-        let op = InputGradOp { layer: 0, t: 0, gates: self.gates, d_h: self.d_h, d_x: None };
+        let op = InputGradOp { layer: 0, t: 0, gates: self.gates, d_h: self.d_h, d_x: None, from: None, more: false };
         self.run(Op::InputGrad(op), false);
     }
     /// Logits of step 0; with `loss` their softmax, loss and gradient too.

@@ -8,17 +8,28 @@
 
 mod params; // weights: flat masters, what is derived from them, PyTorch's shapes
 
+mod places; // where each element of a tensor lies
+
 mod workspace; // what a pass keeps
 
 mod unroll; // the one time loop, forward and backward
 
-mod network; // forward and backward over a chunk, state in and out
+mod network; // forward and backward over a batch
+
+mod rows; // inputs, outputs, losses and gradients by token
+
+mod state; // states in and out
+
+mod exchange; // passes on the caller's arrays
 
 mod weight_grad; // the list of tiles; no threads
 
 mod embedding_grad; // what the gradients of and below an embedding are made of
 
-pub use gatemill_kernels::{Batch, BatchError, Cell, OutOfMemory};
-pub use network::{Chunk, LayerState, Network, NetworkOptions};
+pub use gatemill_kernels::{
+    Batch, BatchError, Cell, Direction, OutOfMemory, Rows, RowsError, RowsMut, StackError, StackShape,
+};
+pub use network::{Chunk, Network, NetworkOptions};
 pub use params::{Params, ParamsError, TensorSpec};
+pub use state::LayerState;
 pub use weight_grad::WeightGrads;

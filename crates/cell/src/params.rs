@@ -3,8 +3,9 @@
 //! On disk and towards callers every tensor has PyTorch's name, shape and gate order; in memory it lies packed
 //! (`gatemill_kernels::Layout`). Gradients and moments share the flat layout, so [`Params::export`] serves them too.
 
+use crate::places::{each, export, import};
 use gatemill_crew::Crew;
-use gatemill_kernels::{Buffer, Kernels, LANES, LayerLayout, Layout, OutOfMemory, Panels, Weights};
+use gatemill_kernels::{Buffer, Kernels, LANES, Layout, OutOfMemory, Panels, Weights};
 use std::sync::Arc;
 
 /// A tensor of the model: PyTorch's name and shape.
@@ -14,7 +15,7 @@ pub struct TensorSpec {
     pub name: String,
     /// `[rows, columns]`, or `[rows]` for a bias.
     pub shape: Vec<usize>,
-    at: Place,
+    pub(crate) at: Place,
 }
 
 impl TensorSpec {
@@ -33,12 +34,12 @@ impl TensorSpec {
     /// Takes the tensor out of a flat buffer of its layout, into PyTorch's. Panics where a length is wrong.
     pub fn export(&self, layout: &Layout, flat: &[f32], out: &mut [f32]) {
         assert_eq!(out.len(), self.len(), "`{}` has another number of elements", self.name);
-        each(layout, self, |i, at| out[i] = flat[at]);
+        export(layout, self, flat, out);
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(crate) enum Place {
     Embedding,
     WeightIh(usize),
     WeightHh(usize),
@@ -253,7 +254,7 @@ impl Params {
             let (found, expected) = (data.len(), spec.len());
             return Err(ParamsError::Size { name: spec.name.clone(), found, expected });
         }
-        each(&self.layout, spec, |i, at| flat[at] = data[i]);
+        import(&self.layout, spec, data, flat);
         Ok(())
     }
     /// Sets a master tensor by name. Errors: no such name, another number of elements.
@@ -266,81 +267,6 @@ impl Params {
     }
 }
 
-/// Calls `f(element in PyTorch's layout, element of the flat layout)` for every element of the tensor.
-fn each(layout: &Layout, spec: &TensorSpec, mut f: impl FnMut(usize, usize)) {
-    let layer = |l: usize| -> &LayerLayout { &layout.layers()[l] };
-    match spec.at {
-        Place::Embedding => {
-            let Some((e, own)) = layout.embedding().and_then(|e| Some((e, e.own.as_ref()?))) else { return };
-            for s in 0..e.vocab {
-                for i in 0..e.width {
-                    f(s * e.width + i, own.start + e.panels().at(e.rows, s, i));
-                }
-            }
-        }
-        Place::WeightIh(l) => {
-            let (base, s, columns) = (layer(l).w_ih.start, layer(l).shape, spec.shape[1]);
-            for row in 0..spec.shape[0] {
-                let column = s.column(false, row / s.hidden, row % s.hidden);
-                for i in 0..columns {
-                    f(row * columns + i, base + s.panels().at(s.k_x(), i, column));
-                }
-            }
-        }
-        Place::WeightHh(l) => {
-            let (layer, s, columns) = (layer(l), layer(l).shape, spec.shape[1]);
-            for row in 0..spec.shape[0] {
-                // A GRU that resets before its product has W_hn apart.
-                let (inner, column) = s.h_column(row / s.hidden, row % s.hidden);
-                let (base, panels, k) = if inner {
-                    (layer.inner.start, s.inner_panels(), s.k_inner())
-                } else {
-                    (layer.w_hh.start, s.h_panels(), s.k_h())
-                };
-                for i in 0..columns {
-                    f(row * columns + i, base + panels.at(k, i, column));
-                }
-            }
-        }
-        Place::WeightHr(l) => {
-            let (base, s) = (layer(l).inner.start, layer(l).shape);
-            for row in 0..spec.shape[0] {
-                for i in 0..s.hidden {
-                    f(row * s.hidden + i, base + s.inner_panels().at(s.k_inner(), i, row));
-                }
-            }
-        }
-        Place::Peepholes(l) => {
-            let (base, hidden) = (layer(l).peepholes.start, layer(l).shape.hidden);
-            for unit in 0..hidden {
-                for row in 0..3 {
-                    f(row * hidden + unit, base + (unit / LANES * 3 + row) * LANES + unit % LANES);
-                }
-            }
-        }
-        Place::BiasIh(l) | Place::BiasHh(l) => {
-            let h = spec.at == Place::BiasHh(l);
-            let (layer, s) = (layer(l), layer(l).shape);
-            for row in 0..spec.shape[0] {
-                let column = s.column(h, row / s.hidden, row % s.hidden);
-                // Both biases of a panel lie beside each other: a matrix of two rows.
-                f(row, layer.bias.start + s.panels().at(2, usize::from(h), column));
-            }
-        }
-        Place::HeadWeight | Place::HeadBias => {
-            let Some(head) = layout.head() else { return };
-            if spec.at == Place::HeadBias {
-                return (0..head.vocab).for_each(|v| f(v, head.b.start + v));
-            }
-            for v in 0..head.vocab {
-                for i in 0..head.hidden {
-                    f(v * head.hidden + i, head.w.start + head.panels().at(head.k_h(), i, v));
-                }
-            }
-        }
-    }
-}
-
 fn specs(layout: &Layout) -> Vec<TensorSpec> {
     let mut out = Vec::new();
     let mut add = |name: String, shape: Vec<usize>, at| out.push(TensorSpec { name, shape, at });
@@ -349,20 +275,23 @@ fn specs(layout: &Layout) -> Vec<TensorSpec> {
         add("embedding.weight".into(), vec![e.vocab, e.width], Place::Embedding);
     }
     for (l, layer) in layout.layers().iter().enumerate() {
+        // PyTorch's names: the second layer of a level is the reversed one.
+        let (level, reversed) = (l / layout.directions(), l % layout.directions() == 1);
+        let suffix = format!("l{level}{}", if reversed { "_reverse" } else { "" });
         let s = layer.shape;
         let rows = s.cell.gates() * s.hidden;
-        add(format!("rnn.weight_ih_l{l}"), vec![rows, s.inputs()], Place::WeightIh(l));
-        add(format!("rnn.weight_hh_l{l}"), vec![rows, s.outputs()], Place::WeightHh(l));
+        add(format!("rnn.weight_ih_{suffix}"), vec![rows, s.inputs()], Place::WeightIh(l));
+        add(format!("rnn.weight_hh_{suffix}"), vec![rows, s.outputs()], Place::WeightHh(l));
         if s.variant.bias {
-            add(format!("rnn.bias_ih_l{l}"), vec![rows], Place::BiasIh(l));
-            add(format!("rnn.bias_hh_l{l}"), vec![rows], Place::BiasHh(l));
+            add(format!("rnn.bias_ih_{suffix}"), vec![rows], Place::BiasIh(l));
+            add(format!("rnn.bias_hh_{suffix}"), vec![rows], Place::BiasHh(l));
         }
         if let Some(p) = s.variant.projection {
-            add(format!("rnn.weight_hr_l{l}"), vec![p, s.hidden], Place::WeightHr(l));
+            add(format!("rnn.weight_hr_{suffix}"), vec![p, s.hidden], Place::WeightHr(l));
         }
         // No other system's file has them under one name: rows i, f, o.
         if s.variant.peepholes {
-            add(format!("rnn.weight_peephole_l{l}"), vec![3, s.hidden], Place::Peepholes(l));
+            add(format!("rnn.weight_peephole_{suffix}"), vec![3, s.hidden], Place::Peepholes(l));
         }
     }
     if let Some(head) = layout.head() {

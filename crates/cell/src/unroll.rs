@@ -1,58 +1,83 @@
 //! The one time loop: a pass as a list of operations. It knows no cell.
 //!
 //! ```text
-//! forward:   for each layer, bottom first: for t = 0..T: gates          then  for t: readout
-//! backward:  for t: gradient of the readout          for each layer, top first: for t = T-1..0:
+//! forward:   for each level, bottom first: for each of its layers: for t = 0..T, or T-1..0: gates
+//!                                          where y is more than h: for t: y               then  for t: readout
+//! backward:  for t: gradient of the readout          for each level, top first: for each of its layers: t the other way:
 //!                gates become their gradients; [dx_t | dh_{t-1}]; carry
 //! ```
 //!
 //! A layer runs through all of time before the next: its weights stay in the cache (doc/performance.md). Any other order
-//! that respects t and l gives the same bits.
+//! that respects t and l gives the same bits. dx of two directions is a sum, the reversed layer's last, as k ascends over
+//! both.
 
 use crate::workspace::Bufs;
-use gatemill_kernels::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, ReadoutOp};
+use gatemill_kernels::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Layout, LevelOp, Op, Order, ReadoutOp};
+
+/// The steps in the order that a layer takes them forward, or (`back`) on the way back.
+fn walk(steps: usize, order: Order, back: bool) -> impl Iterator<Item = usize> {
+    let falling = (order == Order::Descending) != back;
+    (0..steps).map(move |i| if falling { steps - 1 - i } else { i })
+}
 
 /// Forward over T steps, readout included where there is one. Without `dropout` no dropped copies are written or read.
-pub(crate) fn forward(ops: &mut Vec<Op>, bufs: &Bufs, steps: usize, dropout: bool) {
+pub(crate) fn forward(ops: &mut Vec<Op>, layout: &Layout, bufs: &Bufs, steps: usize, dropout: bool) {
     ops.clear();
     let mut x = bufs.x;
-    for (layer, b) in bufs.layers.iter().enumerate() {
-        let dropped = b.dropped.filter(|_| dropout);
-        for t in 0..steps {
-            let op = GatesOp { layer, t, x, h: b.h, c: b.c, gates: b.gates, dropped, inner: b.inner };
-            ops.push(Op::Gates(op));
-            // A step's second product, where its cell has one.
-            ops.extend(b.inner.map(|_| Op::Inner(op)));
+    let directions = layout.directions();
+    for (level, b) in bufs.levels.iter().enumerate() {
+        for layer in level * directions..(level + 1) * directions {
+            let l = bufs.layers[layer];
+            let dropped = l.dropped.filter(|_| dropout);
+            for t in walk(steps, layout.layers()[layer].order, false) {
+                let op = GatesOp { layer, t, x, h: l.h, c: l.c, gates: l.gates, dropped, inner: l.inner };
+                ops.push(Op::Gates(op));
+                // A step's second product, where its cell has one.
+                ops.extend(l.inner.map(|_| Op::Inner(op)));
+            }
         }
-        x = Some(dropped.unwrap_or(b.h));
+        let dropped = b.dropped.filter(|_| dropout);
+        if let Some(y) = b.sum {
+            let residual = x.filter(|_| bufs.form.residual && level > 0);
+            let (layer, parts) = (level * directions, [Some(b.h), b.added, residual]);
+            ops.extend((0..steps).map(|t| Op::Level(LevelOp { layer, t, parts, y, dropped })));
+        }
+        x = Some(dropped.unwrap_or(b.y()));
     }
     if let (Some(logits), Some(nats), Some(h)) = (bufs.logits, bufs.nats, x) {
         ops.extend((0..steps).map(|t| Op::Readout(ReadoutOp { t, h, logits, nats })));
     }
 }
 
-/// Backward over T steps. Without a readout the caller has put the outputs' gradient into d_y.
-pub(crate) fn backward(ops: &mut Vec<Op>, bufs: &Bufs, steps: usize) {
+/// Backward over T steps. Without a readout the caller has put the outputs' gradient into the top level's d_y.
+pub(crate) fn backward(ops: &mut Vec<Op>, layout: &Layout, bufs: &Bufs, steps: usize) {
     ops.clear();
-    let Some(d_y) = bufs.d_y else { return };
-    if let Some(d_logits) = bufs.logits {
+    let top = bufs.levels.last().and_then(|b| b.d_y);
+    if let (Some(d_logits), Some(d_y)) = (bufs.logits, top) {
         ops.extend((0..steps).map(|t| Op::HeadGrad(HeadGradOp { t, d_logits, d_y })));
     }
-    for (layer, b) in bufs.layers.iter().enumerate().rev() {
-        let Some(back) = b.back else { continue };
-        // The gradient to a lower layer's output takes d_y's place: this layer has read it at that step.
-        let d_x = if layer > 0 { Some(d_y) } else { bufs.d_x };
-        for t in (0..steps).rev() {
-            let (d_h, d_c) = (back.d_h, back.d_c);
-            let projection = back.projection;
-            let op = GateGradOp { layer, t, d_y, d_h, d_c, h: b.h, c: b.c, gates: b.gates, projection };
-            // Back through the second product: a projection's is the step's last, a GRU's stands before its n.
-            match (b.inner, projection) {
-                (Some(_), Some(_)) => ops.extend([Op::OutputGrad(op), Op::InnerGrad(op), Op::GateGrad(op)]),
-                (Some(_), None) => ops.extend([Op::GateGrad(op), Op::InnerGrad(op)]),
-                (None, _) => ops.push(Op::GateGrad(op)),
+    let directions = layout.directions();
+    for (level, b) in bufs.levels.iter().enumerate().rev() {
+        // With one direction the gradient to a lower level's output takes d_y's place: this layer has read it at that step.
+        let d_x = if level > 0 { bufs.levels[level - 1].d_y } else { bufs.d_x };
+        let past = b.d_y.filter(|_| bufs.form.residual && level > 0);
+        for i in 0..directions {
+            let layer = level * directions + i;
+            let l = bufs.layers[layer];
+            let Some(back) = l.back else { continue };
+            let from = if i == 0 { past } else { d_x };
+            for t in walk(steps, layout.layers()[layer].order, true) {
+                let (d_y, d_h, d_c, projection) = (back.d_y, back.d_h, back.d_c, back.projection);
+                let op = GateGradOp { layer, t, d_y, d_h, d_c, h: l.h, c: l.c, gates: l.gates, projection };
+                // Back through the second product: a projection's is the step's last, a GRU's stands before its n.
+                match (l.inner, projection) {
+                    (Some(_), Some(_)) => ops.extend([Op::OutputGrad(op), Op::InnerGrad(op), Op::GateGrad(op)]),
+                    (Some(_), None) => ops.extend([Op::GateGrad(op), Op::InnerGrad(op)]),
+                    (None, _) => ops.push(Op::GateGrad(op)),
+                }
+                let more = i + 1 < directions;
+                ops.push(Op::InputGrad(InputGradOp { layer, t, gates: l.gates, d_h, d_x, from, more }));
             }
-            ops.push(Op::InputGrad(InputGradOp { layer, t, gates: b.gates, d_h, d_x }));
         }
     }
 }

@@ -23,8 +23,9 @@ const SUM_LEAF: usize = 1 << 16;
 
 #[derive(Debug, Clone, Copy)]
 enum Tile {
-    /// Rows from `column` of a product with `a`: of the states before in this order where there is one.
-    Rows { d: WeightTile, a: BufId, column: usize, previous: Option<Order> },
+    /// Rows from `column` of a product with `a`, or with its dropped copy where the pass dropped and there is one: of the
+    /// states before in this order where there is one.
+    Rows { d: WeightTile, a: Read, column: usize, previous: Option<Order> },
     /// A row per symbol.
     Symbols { d: WeightTile },
     /// Rows of dW_ih below an embedding, or of dE.
@@ -36,6 +37,9 @@ enum Tile {
     /// The readout's bias.
     HeadBias { d: WeightTile },
 }
+
+/// Rows that were read, and their dropped copies.
+type Read = (BufId, Option<BufId>);
 
 /// What the biases of n receive, beside those of the other gates.
 #[derive(Debug, Clone, Copy)]
@@ -79,8 +83,13 @@ impl WeightGrads {
         for (tile, floats) in embedding.iter().flat_map(EmbeddingGrad::row_tiles) {
             list.push(Tile::Embedding(tile), floats);
         }
-        let mut x = bufs.x;
-        for (layer, b) in layout.layers().iter().zip(&bufs.layers) {
+        // The dropped copy is what was read where the pass dropped.
+        let read = |level: usize| (bufs.levels[level].y(), bufs.levels[level].dropped);
+        for (l, (layer, b)) in layout.layers().iter().zip(&bufs.layers).enumerate() {
+            let x = match l / layout.directions() {
+                0 => bufs.x.map(|x| (x, None)),
+                level => Some(read(level - 1)),
+            };
             let s = layer.shape;
             let gru = s.cell == Cell::Gru;
             let d = |p: usize, first_vector: usize| {
@@ -97,12 +106,18 @@ impl WeightGrads {
                 }
             }
             let d_h = |p: usize| WeightTile { vectors: s.h_panels().width(p), ..d(p, usize::from(gru)) };
-            list.rows(s.h_panels(), d_h, b.h, s.k_h(), Some(layer.order));
+            list.rows(s.h_panels(), d_h, (b.h, None), s.k_h(), Some(layer.order));
             match (b.inner, b.back.and_then(|back| back.projection)) {
-                (Some(m), Some((d_p, _))) => list.row_major(s.inner_panels(), d_p, m, s.k_inner()),
+                (Some(m), Some((d_p, _))) => list.row_major(s.inner_panels(), d_p, (m, None), s.k_inner()),
                 // W_hn from d_n, slot 0.
                 (Some(r_h), None) => {
-                    list.rows(s.inner_panels(), |p| WeightTile { vectors: 1, ..d(p, 0) }, r_h, s.k_inner(), None);
+                    list.rows(
+                        s.inner_panels(),
+                        |p| WeightTile { vectors: 1, ..d(p, 0) },
+                        (r_h, None),
+                        s.k_inner(),
+                        None,
+                    );
                 }
                 (None, _) => {}
             }
@@ -119,11 +134,10 @@ impl WeightGrads {
                 };
                 list.push(Tile::Biases { d: d(p, 0), n }, 2 * d(p, 0).vectors * LANES);
             }
-            x = Some(b.dropped.unwrap_or(b.h));
         }
-        if let (Some(head), Some(logits), Some(h)) = (layout.head(), bufs.logits, x) {
+        if let (Some(head), Some(logits), Some(top)) = (layout.head(), bufs.logits, bufs.levels.len().checked_sub(1)) {
             let panels = head.panels();
-            list.row_major(panels, logits, h, head.k_h());
+            list.row_major(panels, logits, read(top), head.k_h());
             for p in 0..panels.count() {
                 let d = row_major(panels, logits, p);
                 list.push(Tile::HeadBias { d }, d.vectors * LANES);
@@ -179,7 +193,8 @@ impl WeightGrads {
             let (part, tiles, embedding) = (&part, &self.tiles, self.embedding.as_ref());
             let shard = &mut self.shards[group * self.per_group + s];
             crew.tiles(shard, &self.borders, |i, out| match tiles[i] {
-                Tile::Rows { d, a, column, previous } => {
+                Tile::Rows { d, a: (a, dropped), column, previous } => {
+                    let a = dropped.filter(|_| network.dropped()).unwrap_or(a);
                     kernels.weight_grad(ws, &d, (a, column, previous), part, out);
                 }
                 Tile::Symbols { d } => kernels.symbol_grad(ws, &d, ids, part, out),
@@ -255,7 +270,7 @@ impl List {
         self.tiles.push(tile);
     }
     /// A matrix of k rows: several panels a tile where there are many, several tiles a panel where there are few.
-    fn rows(&mut self, panels: Panels, d: impl Fn(usize) -> WeightTile, a: BufId, k: usize, previous: Option<Order>) {
+    fn rows(&mut self, panels: Panels, d: impl Fn(usize) -> WeightTile, a: Read, k: usize, previous: Option<Order>) {
         let most = (panels.count() / self.pieces).clamp(1, TILE_PANELS);
         let mut p = 0;
         while p < panels.count() {
@@ -266,12 +281,12 @@ impl List {
         }
     }
     /// A matrix of k rows whose d lies in plain rows.
-    fn row_major(&mut self, panels: Panels, d: BufId, a: BufId, k: usize) {
+    fn row_major(&mut self, panels: Panels, d: BufId, a: Read, k: usize) {
         for p in 0..panels.count() {
             self.row_pieces(row_major(panels, d, p), a, k, None, self.pieces / panels.count());
         }
     }
-    fn row_pieces(&mut self, d: WeightTile, a: BufId, k: usize, previous: Option<Order>, pieces: usize) {
+    fn row_pieces(&mut self, d: WeightTile, a: Read, k: usize, previous: Option<Order>, pieces: usize) {
         let pieces = if d.panels > 1 { 1 } else { pieces.clamp(1, k) };
         for i in 0..pieces {
             let (begin, end) = (i * k / pieces, (i + 1) * k / pieces);

@@ -120,7 +120,7 @@ impl CharLm {
         let one = self.state_form(1)?;
         let lanes = state.h.len() / (one.layers * one.h).max(1);
         let form = self.state_form(lanes.max(1))?;
-        state.check("state", &form)?;
+        state.as_ref().check("state", &form)?;
         let found = |readers: &mut Vec<Reader>| {
             let at = readers.iter().position(|reader| reader.lanes() == lanes)?;
             Some(readers.swap_remove(at))

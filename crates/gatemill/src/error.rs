@@ -1,8 +1,8 @@
 //! What can go wrong, with the place, what was found, what was expected and what to do.
 
-use gatemill_cell::{OutOfMemory, ParamsError};
+use gatemill_cell::{BatchError, OutOfMemory, ParamsError, RowsError};
 use gatemill_crew::CrewError;
-use gatemill_kernels::IsaError;
+use gatemill_kernels::{IsaError, StackError};
 use gatemill_train::TrainError;
 use gatemill_train::checkpoint::{LoadError, SaveError};
 use std::path::PathBuf;
@@ -21,50 +21,22 @@ pub enum Error {
         /// Why it cannot be.
         reason: &'static str,
     },
-    /// An option that this engine does not compute yet.
-    #[error("option `{option}` is not computed yet; leave it at its default")]
-    Unsupported {
-        /// Its name.
-        option: &'static str,
-    },
+    /// A size that no stack has, a form or a number that the cell does not have.
+    #[error(transparent)]
+    Stack(#[from] StackError),
     /// A tensor that does not fit.
     #[error(transparent)]
     Tensor(#[from] TensorError),
     /// A batch that cannot be.
-    #[error("the batch {what}; {fix}")]
-    Batch {
-        /// What is wrong with it.
-        what: String,
-        /// What to do.
-        fix: &'static str,
-    },
-    /// Rows that do not hold what the batch asks.
-    #[error(
-        "`{which}` holds {found} floats, but a batch of {tokens} tokens of {width} needs {needed} with these strides"
-    )]
+    #[error(transparent)]
+    Batch(BatchError),
+    /// An array that does not hold the batch's rows.
+    #[error("`{which}`: {source}")]
     Rows {
         /// The argument.
         which: &'static str,
-        /// Floats given.
-        found: usize,
-        /// Tokens of the batch.
-        tokens: usize,
-        /// Floats of a row.
-        width: usize,
-        /// Floats needed.
-        needed: usize,
-    },
-    /// Rows of an output that lie over each other, so that one would undo another.
-    #[error(
-        "rows of `{which}` overlap: {width} floats each, {stride} apart; strides of at least {width} keep them apart"
-    )]
-    Overlap {
-        /// The argument.
-        which: &'static str,
-        /// Floats of a row.
-        width: usize,
-        /// The stride that is too short.
-        stride: usize,
+        /// What is wrong with it.
+        source: RowsError,
     },
     /// A slice of another length.
     #[error("`{which}` has {found} floats where {expected} are expected: {shape}")]

@@ -27,13 +27,11 @@
 #![forbid(unsafe_code)]
 
 mod error; // what can go wrong
-mod pending; // variants, directions, batches
 
 mod options; // what a stack is made of
 mod recurrent; // a stack of layers
 mod weights; // masters, packed after a change
 
-mod rows; // the caller's arrays
 mod state; // between two steps
 
 mod gradients; // to the weights
@@ -48,20 +46,22 @@ pub use error::{Error, TensorError};
 pub use generate::{Generate, Symbol};
 pub use gradients::Gradients;
 pub use options::RecurrentOptions;
-pub use pending::{Batch, Direction, Variant};
 pub use recurrent::{Recurrent, TensorInfo};
-pub use rows::{Rows, RowsMut};
-pub use state::State;
+pub use state::{State, StateMut, StateRef};
 pub use tape::{Mode, Tape};
 
 pub use gatemill_cell::{
-    Cell, Chunk, LayerState, Network, NetworkOptions, OutOfMemory, Params, ParamsError, TensorSpec,
+    Batch, BatchError, Cell, Chunk, Direction, LayerState, Network, NetworkOptions, OutOfMemory, Params, ParamsError,
+    StackError, StackShape, TensorSpec,
 };
 pub use gatemill_corpus::{
     Chunk as CorpusChunk, Corpus, CorpusError, Fetcher, Io, Lanes, OpenOptions, Vocab, VocabKind,
 };
 pub use gatemill_crew::{Crew, CrewError};
-pub use gatemill_kernels::{Input, Isa, IsaError, Kernels, LayerShape, Layout};
+pub use gatemill_kernels::{
+    Activation, Activations, Input, Isa, IsaError, Kernels, LayerShape, Layout, Rows, RowsError, RowsMut, Variant,
+    VariantError,
+};
 pub use gatemill_train::{
     CellKind, CharModel, Config, ConfigError, Cost, EpochEnd, ErrorKind, Evaluation, Generator, InitKind, LearnReport,
     Learner, OptimizerKind, Phases, SampleOptions, SampleState, ScheduleKind, StateError, StepReport, TrainError,

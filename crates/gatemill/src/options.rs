@@ -1,12 +1,9 @@
 //! What a stack of recurrent layers is made of, and whether it can be.
 
 use crate::Error;
-use crate::pending::{Direction, Variant};
-use gatemill_kernels::Cell;
+use gatemill_kernels::{Cell, Direction, StackShape, Variant};
 
-/// Largest I and H: no size of a layout overflows below it.
-const MAX_DIMENSION: usize = 1 << 28;
-/// Most layers: what the counter of the dropout masks tells apart.
+/// Most layers, both directions counted: what the counter of the dropout masks tells apart.
 const MAX_LAYERS: usize = 1 << 12;
 /// Most weights: 4 TiB of them.
 const MAX_WEIGHTS: u128 = 1 << 40;
@@ -58,12 +55,14 @@ impl RecurrentOptions {
         }
     }
 
+    /// The engine's words for it.
+    pub(crate) fn shape(&self) -> StackShape {
+        let Self { cell, variant, inputs, hidden, layers, direction, residual, .. } = *self;
+        StackShape { cell, variant, inputs, hidden, layers, direction, residual }
+    }
     /// D: directions of a layer.
     pub fn directions(&self) -> usize {
-        match self.direction {
-            Direction::Forward | Direction::Reverse => 1,
-            Direction::Concat | Direction::Sum => 2,
-        }
+        self.direction.count()
     }
     /// Numbers of a direction's h: P where it is projected, else H.
     pub fn state_width(&self) -> usize {
@@ -77,39 +76,19 @@ impl RecurrentOptions {
 
     /// Whether such a stack can be. Errors: the first option that cannot.
     pub fn validate(&self) -> Result<(), Error> {
-        let Self { cell, variant, inputs, hidden, layers, residual, dropout, .. } = self;
+        let Self { cell, inputs, hidden, layers, dropout, .. } = self;
         let check = |holds: bool, option: &'static str, value: &dyn ToString, reason: &'static str| {
             if holds { Ok(()) } else { Err(Error::Option { option, value: value.to_string(), reason }) }
         };
-        check((1..=MAX_DIMENSION).contains(inputs), "inputs", inputs, "must be from 1 to 2^28")?;
-        check((1..=MAX_DIMENSION).contains(hidden), "hidden", hidden, "must be from 1 to 2^28")?;
-        check((1..=MAX_LAYERS).contains(layers), "layers", layers, "must be from 1 to 4096")?;
+        let most = MAX_LAYERS / self.directions();
+        check(*layers <= most, "layers", layers, "must be at most 4096, both directions counted")?;
         check((0.0..1.0).contains(dropout), "dropout", dropout, "must be at least 0 and below 1")?;
-        let (gru, lstm) = (*cell == Cell::Gru, *cell == Cell::Lstm);
-        check(gru || !variant.reset_before, "reset_before", &true, "is for a GRU alone")?;
-        check(lstm || !variant.peepholes, "peepholes", &true, "are for an LSTM alone")?;
-        check(lstm || !variant.coupled, "coupled", &true, "is for an LSTM alone")?;
-        let bound = |clip: Option<f32>| clip.is_none_or(|clip| clip > 0.0 && clip.is_finite());
-        let shown = |clip: Option<f32>| clip.unwrap_or_default();
-        check(bound(variant.clip), "clip", &shown(variant.clip), "must be a positive number")?;
-        check(bound(variant.cell_clip), "cell_clip", &shown(variant.cell_clip), "must be a positive number")?;
-        check(lstm || variant.cell_clip.is_none(), "cell_clip", &shown(variant.cell_clip), "is for an LSTM alone")?;
-        if let Some(columns) = variant.projection {
-            check(lstm, "projection", &columns, "is for an LSTM alone")?;
-            check((1..*hidden).contains(&columns), "projection", &columns, "must be at least 1 and below hidden")?;
-        }
+        self.shape().validate()?;
         // Nothing below overflows after these.
         let width = self.outputs() as u128;
         let (gates, hidden, layers) = (cell.gates() as u128, *hidden as u128, *layers as u128);
         let rows = gates * hidden * self.directions() as u128;
         let weights = rows * (*inputs as u128 + width + 2) + (layers - 1) * rows * (2 * width + 2);
-        check(weights <= MAX_WEIGHTS, "hidden", &hidden, "makes more than 2^40 weights with these inputs and layers")?;
-
-        let missing = |asked: bool, option: &'static str| {
-            if asked { Err(Error::Unsupported { option }) } else { Ok(()) }
-        };
-        missing(*variant != Variant::default(), "variant")?;
-        missing(self.direction != Direction::Forward, "direction")?;
-        missing(*residual, "residual")
+        check(weights <= MAX_WEIGHTS, "hidden", &hidden, "makes more than 2^40 weights with these inputs and layers")
     }
 }

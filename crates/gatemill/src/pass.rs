@@ -1,12 +1,15 @@
 //! Forward, backward and step of a stack: the caller's arrays in, the caller's arrays out.
 
-use crate::rows::Tokens;
-use crate::state::layers;
-use crate::tape::{Mode, Tape};
-use crate::{Batch, Error, Gradients, Recurrent, Rows, RowsMut, State};
-use gatemill_cell::Chunk;
+use crate::tape::{Forward, Mode, Tape};
+use crate::{Batch, Error, Gradients, Recurrent, Rows, RowsMut, State, StateMut, StateRef};
+use gatemill_cell::{BatchError, Chunk, RowsError};
 use gatemill_crew::Crew;
 use gatemill_kernels::Dropout;
+
+/// Names the array of a [`RowsError`].
+fn of(which: &'static str) -> impl FnOnce(RowsError) -> Error {
+    move |source| Error::Rows { which, source }
+}
 
 impl Recurrent {
     /// Forward over a batch from the initial states (zeros where there are none): `y` takes the top layer's outputs
@@ -20,43 +23,51 @@ impl Recurrent {
         batch: Batch<'_>,
         x: Rows<'_>,
         initial: Option<&State>,
-        mut y: RowsMut<'_>,
+        y: RowsMut<'_>,
+    ) -> Result<(), Error> {
+        self.forward_from(crew, tape, batch, x, initial.map(State::as_ref), y)
+    }
+    /// The same from states in arrays of the caller's.
+    pub fn forward_from(
+        &self,
+        crew: &Crew,
+        tape: &mut Tape,
+        batch: Batch<'_>,
+        x: Rows<'_>,
+        initial: Option<StateRef<'_>>,
+        y: RowsMut<'_>,
     ) -> Result<(), Error> {
         self.owns(tape)?;
-        let tokens = Tokens::new(batch)?;
-        let (inputs, outputs) = (self.options.inputs, self.options.outputs());
-        x.check("x", &tokens, inputs)?;
-        y.check("y", &tokens, outputs)?;
-        let form = self.state_form(tokens.lanes())?;
+        let tokens = batch.tokens()?;
+        x.check(&batch, tokens, self.options.inputs).map_err(of("x"))?;
+        y.check(&batch, tokens, self.options.outputs()).map_err(of("y"))?;
+        let form = self.state_form(batch.lanes())?;
         if let Some(initial) = initial {
             initial.check("initial", &form)?;
         }
-        let dropout = self.dropout(tape);
-        let steps = tokens.steps();
-        let network = tape.lay_out(&tokens)?;
-        for token in tokens.each() {
-            network.input_mut(token.t, token.lane).copy_from_slice(x.row(token, inputs));
-        }
+        let (steps, dropout) = (batch.steps(), self.dropout(tape));
+        let network = tape.lay_out(batch)?;
         match initial {
-            Some(initial) => network.set_state(&layers(initial, &form)),
+            Some(initial) => {
+                for i in 0..form.layers {
+                    let (h, c) = initial.part(i, &form);
+                    network.set_state_of(i, h, c);
+                }
+            }
             None => network.clear_state(),
         }
         let params = self.weights.packed(crew, &self.kernels);
-        network.forward(crew, &self.kernels, params, &Chunk { steps, dropout, ..Chunk::default() });
-        for token in tokens.each() {
-            y.row_mut(token, outputs).copy_from_slice(network.output(token.t, token.lane));
-        }
+        network.forward_rows((crew, &self.kernels), params, &Chunk { steps, dropout, ..Chunk::default() }, x, &y);
         if tape.mode == Mode::Training {
-            tape.forward = Some(self.weights.stamp());
-            tape.dropped = dropout;
+            tape.forward = Some(Forward { weights: self.weights.stamp(), dropout });
             tape.position = tape.position.wrapping_add(steps as u64);
         }
         Ok(())
     }
 
     /// Backward over the batch of the last [`Recurrent::forward`] of this tape, once: from the gradients to the outputs
-    /// and, where given, to the final states, to those of the inputs, the weights and (on the tape) the initial states.
-    /// `grads` are written, not added to.
+    /// and, where given, to the final states, to those of the inputs (where `d_x` is there to take them), the weights and
+    /// (on the tape) the initial states. `grads` are written, not added to.
     ///
     /// Errors: no forward before it, or with other weights; rows or a state of another form; no memory.
     pub fn backward(
@@ -68,6 +79,18 @@ impl Recurrent {
         d_x: Option<RowsMut<'_>>,
         grads: &mut Gradients,
     ) -> Result<(), Error> {
+        self.backward_from(crew, tape, d_y, d_last.map(State::as_ref), d_x, grads)
+    }
+    /// The same from gradients in arrays of the caller's.
+    pub fn backward_from(
+        &self,
+        crew: &Crew,
+        tape: &mut Tape,
+        d_y: Rows<'_>,
+        d_last: Option<StateRef<'_>>,
+        d_x: Option<RowsMut<'_>>,
+        grads: &mut Gradients,
+    ) -> Result<(), Error> {
         self.owns(tape)?;
         if grads.options != self.options {
             return Err(Error::Foreign { what: "gradients" });
@@ -75,46 +98,40 @@ impl Recurrent {
         if tape.mode == Mode::Inference {
             return Err(Error::Inference);
         }
-        match tape.forward {
+        let dropout = match tape.forward {
             None => return Err(Error::NoForward),
-            Some(stamp) if stamp != self.weights.stamp() => return Err(Error::WeightsChanged),
-            Some(_) => {}
-        }
-        let (steps, lanes) = (tape.steps, tape.lanes);
-        let tokens = Tokens::new(Batch::Even { steps, lanes })?;
-        let (inputs, outputs) = (self.options.inputs, self.options.outputs());
-        d_y.check("d_y", &tokens, outputs)?;
+            Some(Forward { weights, .. }) if weights != self.weights.stamp() => return Err(Error::WeightsChanged),
+            Some(Forward { dropout, .. }) => dropout,
+        };
+        let Some(network) = tape.network.as_mut() else { return Err(Error::NoForward) };
+        let (steps, lanes, tokens) = (network.steps(), network.lanes(), network.tokens().count());
+        // Rows are found by strides in packed batches too.
+        let batch = Batch::Even { steps, lanes };
+        d_y.check(&batch, tokens, self.options.outputs()).map_err(of("d_y"))?;
         if let Some(d_x) = &d_x {
-            d_x.check("d_x", &tokens, inputs)?;
+            d_x.check(&batch, tokens, self.options.inputs).map_err(of("d_x"))?;
         }
         let form = self.state_form(lanes)?;
         if let Some(d_last) = d_last {
             d_last.check("d_last", &form)?;
         }
-        let dropout = tape.dropped;
-        let Some(network) = tape.network.as_mut() else { return Err(Error::NoForward) };
         grads.filled = false;
         if grads.grads.as_ref().is_none_or(|(of, _)| *of != lanes) {
             grads.grads = Some((lanes, network.weight_grads(crew, 1)?));
         }
         tape.forward = None;
-        for token in tokens.each() {
-            network.output_grad_mut(token.t, token.lane).copy_from_slice(d_y.row(token, outputs));
-        }
         if let Some(d_last) = d_last {
-            network.set_final_grad(&layers(d_last, &form));
+            for i in 0..form.layers {
+                let (h, c) = d_last.part(i, &form);
+                network.set_final_grad_of(i, h, c);
+            }
         }
         let params = self.weights.packed(crew, &self.kernels);
         let chunk = Chunk { steps, dropout, ..Chunk::default() };
-        network.backward(crew, &self.kernels, params, &chunk);
+        network.backward_rows((crew, &self.kernels), params, &chunk, d_y, d_x.as_ref());
         if let Some((_, weight_grads)) = &mut grads.grads {
             weight_grads.compute(crew, &self.kernels, params, network, &[]);
             grads.filled = true;
-        }
-        if let Some(mut d_x) = d_x {
-            for token in tokens.each() {
-                d_x.row_mut(token, inputs).copy_from_slice(network.input_grad(token.t, token.lane));
-            }
         }
         tape.has_gradient = true;
         Ok(())
@@ -126,10 +143,14 @@ impl Recurrent {
     ///
     /// Errors: lengths that do not fit each other, the tape of another stack; no memory.
     pub fn step(&self, tape: &mut Tape, x: &[f32], state: &mut State, y: &mut [f32]) -> Result<(), Error> {
+        self.step_from(tape, x, state.as_mut(), y)
+    }
+    /// The same on a state in arrays of the caller's.
+    pub fn step_from(&self, tape: &mut Tape, x: &[f32], mut state: StateMut<'_>, y: &mut [f32]) -> Result<(), Error> {
         self.owns(tape)?;
         let (inputs, outputs) = (self.options.inputs, self.options.outputs());
         let lanes = x.len() / inputs;
-        if lanes == 0 || x.len() % inputs != 0 {
+        if lanes == 0 || !x.len().is_multiple_of(inputs) {
             let (found, expected) = (x.len(), lanes.max(1) * inputs);
             return Err(Error::Length { which: "x", found, expected, shape: "x is [lanes, inputs]" });
         }
@@ -138,20 +159,21 @@ impl Recurrent {
             return Err(Error::Length { which: "y", found, expected, shape: "y is [lanes, outputs]" });
         }
         let form = self.state_form(lanes)?;
-        state.check("state", &form)?;
-        let tokens = Tokens::new(Batch::Even { steps: 1, lanes })?;
-        tape.lay_out(&tokens)?;
+        state.as_ref().check("state", &form)?;
+        tape.lay_out(Batch::Even { steps: 1, lanes })?;
         let Tape { network: Some(network), alone, .. } = tape else { return Err(Error::NoForward) };
-        for (lane, x) in x.chunks_exact(inputs).enumerate() {
-            network.input_mut(0, lane).copy_from_slice(x);
-        }
-        network.set_state(&layers(state, &form));
         let params = self.weights.packed(alone, &self.kernels);
-        network.forward(alone, &self.kernels, params, &Chunk { steps: 1, ..Chunk::default() });
-        for (lane, y) in y.chunks_exact_mut(outputs).enumerate() {
-            y.copy_from_slice(network.output(0, lane));
+        for i in 0..form.layers {
+            let (h, c) = state.as_ref().part(i, &form);
+            network.set_state_of(i, h, c);
         }
-        tape.final_state(state)
+        let (x, y) = (Rows::time_major(x, lanes, inputs), RowsMut::time_major(y, lanes, outputs));
+        network.forward_rows((alone, &self.kernels), params, &Chunk { steps: 1, ..Chunk::default() }, x, &y);
+        for i in 0..form.layers {
+            let (h, c) = state.part(i, &form);
+            network.final_state_of(1, i, h, c);
+        }
+        Ok(())
     }
 
     fn owns(&self, tape: &Tape) -> Result<(), Error> {
@@ -161,5 +183,14 @@ impl Recurrent {
     fn dropout(&self, tape: &Tape) -> Option<Dropout> {
         let drops = tape.mode == Mode::Training && self.options.dropout > 0.0 && self.options.layers > 1;
         drops.then(|| Dropout::new(self.options.dropout, self.options.seed, tape.position, 0))
+    }
+}
+
+impl From<BatchError> for Error {
+    fn from(error: BatchError) -> Self {
+        match error {
+            BatchError::Memory(error) => error.into(),
+            error => Error::Batch(error),
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::tape::{Mode, Tape};
 use crate::weights::Weights;
 use crate::{Error, RecurrentOptions};
 use gatemill_cell::{OutOfMemory, TensorSpec};
-use gatemill_kernels::{Input, Kernels, LayerShape, Layout, Purpose, uniform};
+use gatemill_kernels::{Kernels, Layout, Purpose, uniform};
 use std::sync::Arc;
 
 /// What PyTorch's names are without, and the engine's are with.
@@ -100,11 +100,7 @@ impl Recurrent {
     /// The same on the kernels of one tier. Errors: as [`Recurrent::new`].
     pub fn with_kernels(options: &RecurrentOptions, kernels: Kernels) -> Result<Self, Error> {
         options.validate()?;
-        let width = options.outputs();
-        let input = |layer: usize| Input::Dense(if layer == 0 { options.inputs } else { width });
-        let shape = |layer| LayerShape::new(options.cell, input(layer), options.hidden);
-        let shapes: Vec<LayerShape> = (0..options.layers).map(shape).collect();
-        let layout = Arc::new(Layout::new(&shapes, None));
+        let layout = Arc::new(Layout::stack(&options.shape()));
         let tensors = Arc::new(Tensors { specs: TensorSpec::all(&layout), layout: layout.clone() });
         let mut weights = Weights::zeroed(layout)?;
         let bound = 1.0 / (options.hidden as f64).sqrt();

@@ -37,14 +37,43 @@ impl StateForm {
     }
 }
 
+/// A state in arrays of the caller's, to be read; forms as in [`State`].
+#[derive(Debug, Clone, Copy)]
+pub struct StateRef<'a> {
+    /// As [`State::h`].
+    pub h: &'a [f32],
+    /// As [`State::c`].
+    pub c: Option<&'a [f32]>,
+}
+
+/// A state in arrays of the caller's, to be written; forms as in [`State`].
+#[derive(Debug)]
+pub struct StateMut<'a> {
+    /// As [`State::h`].
+    pub h: &'a mut [f32],
+    /// As [`State::c`].
+    pub c: Option<&'a mut [f32]>,
+}
+
 impl State {
+    /// Its arrays.
+    pub fn as_ref(&self) -> StateRef<'_> {
+        StateRef { h: &self.h, c: self.c.as_deref() }
+    }
+    /// Its arrays, to be written.
+    pub fn as_mut(&mut self) -> StateMut<'_> {
+        StateMut { h: &mut self.h, c: self.c.as_deref_mut() }
+    }
+}
+
+impl<'a> StateRef<'a> {
     /// Errors: not of this form.
     pub(crate) fn check(&self, which: &'static str, form: &StateForm) -> Result<(), Error> {
         let (found, expected) = (self.h.len(), form.layers * form.h);
         if found != expected {
             return Err(Error::Length { which, found, expected, shape: "h is [layers * directions, lanes, hidden]" });
         }
-        match (&self.c, form.c) {
+        match (self.c, form.c) {
             (Some(c), Some(len)) if c.len() == form.layers * len => Ok(()),
             (None, None) => Ok(()),
             (Some(c), Some(len)) => {
@@ -56,21 +85,29 @@ impl State {
         }
     }
     /// h and c of layer-and-direction `i`.
-    pub(crate) fn part(&self, i: usize, form: &StateForm) -> (&[f32], Option<&[f32]>) {
-        let c = self.c.as_ref().zip(form.c).map(|(c, len)| &c[i * len..(i + 1) * len]);
+    pub(crate) fn part(&self, i: usize, form: &StateForm) -> (&'a [f32], Option<&'a [f32]>) {
+        let c = self.c.zip(form.c).map(|(c, len)| &c[i * len..(i + 1) * len]);
         (&self.h[i * form.h..(i + 1) * form.h], c)
     }
-    /// The same, to be written.
-    pub(crate) fn part_mut(&mut self, i: usize, form: &StateForm) -> (&mut [f32], Option<&mut [f32]>) {
-        let c = self.c.as_mut().zip(form.c).map(|(c, len)| &mut c[i * len..(i + 1) * len]);
+}
+
+impl StateMut<'_> {
+    /// The same, to be read.
+    pub fn as_ref(&self) -> StateRef<'_> {
+        StateRef { h: self.h, c: self.c.as_deref() }
+    }
+    /// h and c of layer-and-direction `i`.
+    pub(crate) fn part(&mut self, i: usize, form: &StateForm) -> (&mut [f32], Option<&mut [f32]>) {
+        let c = self.c.as_deref_mut().zip(form.c).map(|(c, len)| &mut c[i * len..(i + 1) * len]);
         (&mut self.h[i * form.h..(i + 1) * form.h], c)
     }
 }
 
 /// A network's states as one value.
 pub(crate) fn put(layers: &[LayerState], state: &mut State, form: &StateForm) {
+    let mut state = state.as_mut();
     for (i, layer) in layers.iter().enumerate() {
-        let (h, c) = state.part_mut(i, form);
+        let (h, c) = state.part(i, form);
         h.copy_from_slice(&layer.h);
         if let (Some(to), Some(c)) = (c, &layer.c) {
             to.copy_from_slice(c);
@@ -80,6 +117,7 @@ pub(crate) fn put(layers: &[LayerState], state: &mut State, form: &StateForm) {
 
 /// A value as a network's states.
 pub(crate) fn layers(state: &State, form: &StateForm) -> Vec<LayerState> {
+    let state = state.as_ref();
     (0..form.layers)
         .map(|i| {
             let (h, c) = state.part(i, form);

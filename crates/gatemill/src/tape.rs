@@ -1,9 +1,8 @@
 //! What one pass keeps: activations for backward, final states, gradients to the initial ones.
 
-use crate::rows::Tokens;
-use crate::state::{StateForm, put};
-use crate::{Batch, Error, RecurrentOptions, State};
-use gatemill_cell::{Network, NetworkOptions};
+use crate::state::StateForm;
+use crate::{Batch, Error, RecurrentOptions, State, StateMut};
+use gatemill_cell::{Network, NetworkOptions, OutOfMemory};
 use gatemill_crew::Crew;
 use gatemill_kernels::{Dropout, Layout};
 use std::sync::Arc;
@@ -17,6 +16,15 @@ pub enum Mode {
     Training,
 }
 
+/// What a forward leaves to the backward after it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Forward {
+    /// The weights that it read.
+    pub(crate) weights: u64,
+    /// What it dropped.
+    pub(crate) dropout: Option<Dropout>,
+}
+
 /// The activations of one pass of a stack, to be used again from call to call; many may be alive at once.
 ///
 /// Made by [`crate::Recurrent::tape`]; its memory is allocated by the first pass and kept while it suffices.
@@ -26,16 +34,14 @@ pub struct Tape {
     pub(crate) mode: Mode,
     layout: Arc<Layout>,
     pub(crate) network: Option<Network>,
-    /// Steps of the last pass.
-    pub(crate) steps: usize,
-    /// Lanes of the last pass; 0 before the first.
-    pub(crate) lanes: usize,
-    /// The weights that the last forward read, where backward may follow it.
-    pub(crate) forward: Option<u64>,
+    /// The network has a batch, by which the last pass went.
+    laid_out: bool,
+    /// That batch, where it is even: the next of the same form needs no laying out.
+    even: Option<Batch<'static>>,
+    /// The last forward, where backward may follow it.
+    pub(crate) forward: Option<Forward>,
     /// The last pass was a backward.
     pub(crate) has_gradient: bool,
-    /// What the last forward dropped, for backward.
-    pub(crate) dropped: Option<Dropout>,
     /// Dropout: the absolute position of the next pass's first step.
     pub(crate) position: u64,
     /// For `step`, which shares nothing out.
@@ -49,11 +55,10 @@ impl Tape {
             mode,
             layout: layout.clone(),
             network: None,
-            steps: 0,
-            lanes: 0,
+            laid_out: false,
+            even: None,
             forward: None,
             has_gradient: false,
-            dropped: None,
             position: 0,
             alone: Crew::alone(),
         }
@@ -78,51 +83,82 @@ impl Tape {
 
     /// The state after the last valid step of each lane. Errors: no forward yet; a state of another form.
     pub fn final_state(&self, state: &mut State) -> Result<(), Error> {
+        self.final_state_into(state.as_mut())
+    }
+    /// The same into arrays of the caller's.
+    pub fn final_state_into(&self, mut state: StateMut<'_>) -> Result<(), Error> {
         let (network, form) = self.passed(Error::NoForward)?;
-        state.check("state", &form)?;
-        put(&network.final_state(self.steps), state, &form);
+        state.as_ref().check("state", &form)?;
+        for i in 0..form.layers {
+            let (h, c) = state.part(i, &form);
+            network.final_state_of(network.steps(), i, h, c);
+        }
         Ok(())
     }
     /// After a backward: the gradient to the initial state. Errors: no backward yet; a state of another form.
     pub fn initial_grad(&self, state: &mut State) -> Result<(), Error> {
+        self.initial_grad_into(state.as_mut())
+    }
+    /// The same into arrays of the caller's.
+    pub fn initial_grad_into(&self, mut state: StateMut<'_>) -> Result<(), Error> {
         let (network, form) = self.passed(Error::NoBackward)?;
         if !self.has_gradient {
             return Err(Error::NoBackward);
         }
-        state.check("state", &form)?;
-        put(&network.initial_grad(), state, &form);
+        state.as_ref().check("state", &form)?;
+        for i in 0..form.layers {
+            let (h, c) = state.part(i, &form);
+            network.initial_grad_of(i, h, c);
+        }
         Ok(())
     }
+    /// Lanes of the last pass, where there was one.
+    pub fn lanes(&self) -> Option<usize> {
+        self.network.as_ref().filter(|_| self.laid_out).map(Network::lanes)
+    }
     fn passed(&self, or: Error) -> Result<(&Network, StateForm), Error> {
-        match (&self.network, StateForm::new(&self.options, self.lanes)) {
-            (Some(network), Some(form)) if self.lanes > 0 => Ok((network, form)),
+        match &self.network {
+            Some(network) if self.laid_out => {
+                let form = StateForm::new(&self.options, network.lanes());
+                Ok((network, form.ok_or(OutOfMemory { bytes: usize::MAX })?))
+            }
             _ => Err(or),
         }
     }
 
     /// The network laid out for a batch; what the last pass left is gone. Errors: the memory is not to be had.
-    pub(crate) fn lay_out(&mut self, batch: &Tokens<'_>) -> Result<&mut Network, Error> {
+    pub(crate) fn lay_out(&mut self, batch: Batch<'_>) -> Result<&mut Network, Error> {
         (self.forward, self.has_gradient) = (None, false);
-        let Batch::Even { steps, lanes } = batch.batch() else {
-            return Err(Error::Unsupported { option: "a packed batch" });
-        };
-        let fits = |network: &Network| network.lanes() == lanes && network.steps() >= steps;
-        if !self.network.as_ref().is_some_and(fits) {
-            self.network = None;
-            self.lanes = 0;
-            let training = self.mode == Mode::Training;
-            let dropout = training && self.options.dropout > 0.0 && self.options.layers > 1;
-            let options = NetworkOptions {
-                steps,
-                lanes,
-                backward: training,
-                dropout,
-                input_grad: training,
-                ..NetworkOptions::default()
-            };
-            self.network = Some(Network::new(&self.layout, options)?);
+        // Until it is: an error on the way leaves nothing to read.
+        let same = std::mem::take(&mut self.laid_out) && self.even == Some(batch);
+        if self.network.is_none() {
+            self.network = Some(self.blank()?);
         }
-        (self.steps, self.lanes) = (steps, lanes);
-        self.network.as_mut().ok_or(Error::NoForward)
+        let network = self.network.as_mut().ok_or(Error::NoForward)?;
+        if !same {
+            network.set_batch(batch)?;
+        }
+        (self.laid_out, self.even) = (true, even(batch));
+        Ok(network)
+    }
+    fn blank(&self) -> Result<Network, Error> {
+        let training = self.mode == Mode::Training;
+        let options = NetworkOptions {
+            steps: 0,
+            lanes: 0,
+            backward: training,
+            dropout: training && self.options.dropout > 0.0 && self.options.layers > 1,
+            input_grad: training,
+            ..NetworkOptions::default()
+        };
+        Ok(Network::stack(&self.layout, &self.options.shape(), options)?)
+    }
+}
+
+/// A batch as a value, where it is even.
+fn even(batch: Batch<'_>) -> Option<Batch<'static>> {
+    match batch {
+        Batch::Even { steps, lanes } => Some(Batch::Even { steps, lanes }),
+        Batch::Packed { .. } => None,
     }
 }

@@ -1,6 +1,9 @@
 //! Whatever a caller hands over that does not fit comes back as a typed error that says what, where and what to do.
 
-use gatemill::{Batch, Cell, Crew, Error, Mode, Recurrent, RecurrentOptions, Rows, RowsMut, State, TensorError};
+use gatemill::{
+    Batch, Cell, Crew, Direction, Error, Mode, Recurrent, RecurrentOptions, Rows, RowsError, RowsMut, State,
+    TensorError, Variant,
+};
 
 const I: usize = 3;
 const H: usize = 5;
@@ -29,20 +32,29 @@ fn a_stack_and_its_weights_may_go_to_any_thread() {
 #[test]
 fn options_that_cannot_be_are_named() {
     let plain = RecurrentOptions::new(Cell::Lstm, I, H);
+    let variant = |variant| RecurrentOptions { variant, ..plain };
+    let (bare, both) = (Variant::default(), Direction::Concat);
     for (name, options) in [
         ("inputs", RecurrentOptions { inputs: 0, ..plain }),
         ("inputs", RecurrentOptions { inputs: usize::MAX, ..plain }),
         ("hidden", RecurrentOptions { hidden: 0, ..plain }),
-        ("hidden", RecurrentOptions { hidden: 1 << 28, ..plain }),
+        ("hidden", RecurrentOptions { hidden: 1 << 26, ..plain }),
+        ("hidden", RecurrentOptions { hidden: usize::MAX, ..plain }),
         ("layers", RecurrentOptions { layers: 0, ..plain }),
+        ("layers", RecurrentOptions { layers: 4097, ..plain }),
+        ("layers", RecurrentOptions { layers: 2049, direction: both, ..plain }),
         ("layers", RecurrentOptions { layers: usize::MAX, ..plain }),
         ("dropout", RecurrentOptions { dropout: 1.0, ..plain }),
         ("dropout", RecurrentOptions { dropout: f64::NAN, ..plain }),
+        ("reset_before", variant(Variant { reset_before: true, ..bare })),
+        ("peepholes", RecurrentOptions { cell: Cell::Gru, ..variant(Variant { peepholes: true, ..bare }) }),
+        ("projection", variant(Variant { projection: Some(0), ..bare })),
+        ("projection", variant(Variant { projection: Some(usize::MAX), ..bare })),
+        ("clip", variant(Variant { clip: Some(f32::NAN), ..bare })),
+        ("cell_clip", variant(Variant { cell_clip: Some(-1.0), ..bare })),
     ] {
-        match Recurrent::new(&options) {
-            Err(Error::Option { option, .. }) => assert_eq!(option, name),
-            other => panic!("{options:?}: {other:?}"),
-        }
+        let error = Recurrent::new(&options).err().unwrap_or_else(|| panic!("{options:?} was taken"));
+        assert!(error.to_string().contains(&format!("`{name}`")), "{options:?}: {error}");
     }
 }
 
@@ -82,7 +94,7 @@ fn batches_that_cannot_be_are_refused() {
         Batch::Packed { batch_sizes: &[usize::MAX, usize::MAX] },
     ] {
         let result = forward(batch, Rows::packed(&x, I), None, RowsMut::packed(&mut y, H));
-        assert!(matches!(result, Err(Error::Batch { .. })), "{batch:?}: {result:?}");
+        assert!(matches!(result, Err(Error::Batch(_))), "{batch:?}: {result:?}");
     }
 }
 
@@ -102,15 +114,19 @@ fn rows_that_do_not_fit_are_refused() {
         assert!(matches!(result, Err(Error::Rows { which: "x", .. })), "{rows:?}: {result:?}");
     }
     let result = forward(EVEN, good, None, RowsMut::time_major(&mut [0.0; 4 * 2 * H - 1], 2, H));
-    assert!(matches!(result, Err(Error::Rows { which: "y", found: 39, needed: 40, .. })), "{result:?}");
+    let short = RowsError::Short { found: 39, width: H, needed: 40 };
+    assert!(matches!(result, Err(Error::Rows { which: "y", source }) if source == short), "{result:?}");
     for (step, lane) in [(2 * H, H - 1), (H, H), (0, H), (H, 4 * H - 1)] {
         let mut y = [0.0; 100];
         let result = forward(EVEN, good, None, RowsMut::strided(&mut y, step, lane));
-        assert!(matches!(result, Err(Error::Overlap { which: "y", .. })), "{step}, {lane}: {result:?}");
+        assert!(
+            matches!(result, Err(Error::Rows { which: "y", source: RowsError::Overlap { .. } })),
+            "{step}, {lane}: {result:?}"
+        );
     }
     let mut y = [0.0; 100];
     let result = forward(EVEN, good, None, RowsMut::packed(&mut y, H - 1));
-    assert!(matches!(result, Err(Error::Overlap { which: "y", .. })), "{result:?}");
+    assert!(matches!(result, Err(Error::Rows { which: "y", source: RowsError::Overlap { .. } })), "{result:?}");
 }
 
 #[test]

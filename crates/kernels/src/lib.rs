@@ -3,6 +3,7 @@
 //! | operation | equation | where |
 //! |---|---|---|
 //! | gates (forward) | `gates, c_t, h_t = cell(start[s] + x W_ih^T + h W_hh^T, c_{t-1})` | `op/gates.rs` |
+//! | level | `y_t = h_t [+ h_reverse_t] [+ x_t]` | `op/level.rs` |
 //! | readout | `softmax(h W^T + b)`, cross-entropy, gradient in place | `op/readout.rs` |
 //! | gate gradients | `dA = cell'(dh_t, dc_t, gates)`, in place | `op/gate_grad.rs` |
 //! | input gradient | `[dx_t, dh_{t-1}] = dA [W_ih, W_hh]` | `op/input_grad.rs` |
@@ -19,8 +20,10 @@
 mod isa; // which tiers this machine has
 mod vector; // sixteen lanes on every tier
 
+mod arrays; // the caller's arrays as they lie
 mod buffer; // owned, aligned memory
 mod pack; // where every weight lies
+mod stack; // levels of layers, directions
 mod tokens; // where every token lies
 mod variant; // what a cell may be beside the plain one
 mod view; // where every buffer lies, and who may touch it
@@ -40,6 +43,7 @@ mod table; // entry points per tier, safe methods
 pub mod bf16; // whether bf16 fits the packing: for the benches alone
 
 pub use arch::host::FloatMode;
+pub use arrays::{Arrays, Rows, RowsError, RowsMut};
 pub use buffer::{Buffer, OutOfMemory};
 pub use isa::{Isa, IsaError};
 pub use op::gates::Dropout;
@@ -49,7 +53,10 @@ pub use pack::{
     Cell, Embedding, EmbeddingLayout, HeadLayout, Input, LANES, LayerLayout, LayerShape, Layout, Panels, Weights,
 };
 pub use random::{Purpose, philox, uniform};
-pub use run::{GateGradOp, GatesOp, HeadGradOp, InputGradOp, Op, Pass, ReadoutOp, WeightTile};
+pub use run::{
+    GateGradOp, GatesOp, HeadGradOp, InputGradOp, LevelOp, Op, Pass, ReadOp, ReadoutOp, WeightTile, WriteOp,
+};
+pub use stack::{Direction, StackError, StackShape};
 pub use table::{Kernels, TileRows};
 pub use tokens::{Batch, BatchError, Order, Part, Tokens};
 pub use variant::{Activation, Activations, Variant, VariantError};

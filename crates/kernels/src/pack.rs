@@ -124,6 +124,9 @@ impl Cell {
 pub enum Input {
     /// Dense rows of I numbers, multiplied with W_ih.
     Dense(usize),
+    /// The h of two layers side by side, of so many columns each, which begin at whole vectors: both directions of the
+    /// level below.
+    Pair(usize),
     /// Ids of V symbols, one-hot: the start row of symbol s is row s of the packed W_ih. Nothing is multiplied.
     Symbols(usize),
     /// Ids of V symbols with a trained embedding `[V, E]`: the start row of symbol s is its row times W_ih.
@@ -159,19 +162,34 @@ impl LayerShape {
     pub fn outputs(&self) -> usize {
         self.variant.projection.unwrap_or(self.hidden)
     }
-    /// Columns of W_ih: I, V or E.
+    /// Columns of W_ih: I, V, E, or those of both directions.
     pub fn inputs(&self) -> usize {
         match self.input {
             Input::Dense(inputs) => inputs,
+            Input::Pair(each) => 2 * each,
             Input::Symbols(vocab) => vocab,
             Input::Embedded { width, .. } => width,
             Input::Tied(_) => self.outputs(),
         }
     }
+    /// Columns of the rows that it reads, with the padding between two directions.
+    pub fn x_columns(&self) -> usize {
+        match self.input {
+            Input::Pair(each) => 2 * round_up(each, LANES),
+            _ => self.inputs(),
+        }
+    }
+    /// The row of the packed W_ih that input `i` is multiplied with, and so its column.
+    pub fn k_of(&self, i: usize) -> usize {
+        match self.input {
+            Input::Pair(each) if i >= each => round_up(each, LANES) + i - each,
+            _ => i,
+        }
+    }
     /// V, where it reads symbols.
     pub fn symbols(&self) -> Option<usize> {
         match self.input {
-            Input::Dense(_) => None,
+            Input::Dense(_) | Input::Pair(_) => None,
             Input::Symbols(vocab) | Input::Embedded { vocab, .. } | Input::Tied(vocab) => Some(vocab),
         }
     }
@@ -229,7 +247,7 @@ impl LayerShape {
     pub fn k_x(&self) -> usize {
         match self.input {
             Input::Symbols(vocab) => vocab,
-            _ => round_up(self.inputs(), 4),
+            _ => round_up(self.x_columns(), 4),
         }
     }
     /// Rows of the packed W_hh.
@@ -242,7 +260,7 @@ impl LayerShape {
     }
     /// Panels of d_x, and of an embedding's columns: 64 inputs each.
     pub fn d_x_panels(&self) -> Panels {
-        Panels::even(self.inputs().div_ceil(LANES))
+        Panels::even(self.x_columns().div_ceil(LANES))
     }
     /// Panels of dh_{t-1}, 64 of its columns each.
     pub fn d_h_panels(&self) -> Panels {
@@ -356,6 +374,8 @@ pub struct Layout {
     embedding: Option<EmbeddingLayout>,
     layers: Vec<LayerLayout>,
     head: Option<HeadLayout>,
+    /// 0 in an empty layout.
+    directions: usize,
     params: usize,
     start: usize,
     transposed: usize,
@@ -379,6 +399,10 @@ impl Layout {
     /// Recurrent layers, bottom first.
     pub fn layers(&self) -> &[LayerLayout] {
         &self.layers
+    }
+    /// D: layers of a level, one behind the other.
+    pub fn directions(&self) -> usize {
+        self.directions.max(1)
     }
     /// The readout, where there is one.
     pub fn head(&self) -> Option<&HeadLayout> {
@@ -419,7 +443,17 @@ impl Layout {
     /// A layer's inputs must be the outputs of the one below, only the first may read symbols, a tied one needs a
     /// readout of its form, and I, H, V and E lie in 1..=2^28; panics otherwise (a broken contract of the caller).
     pub fn new(shapes: &[LayerShape], vocab: Option<usize>) -> Self {
-        let mut all = Layout::default();
+        for (l, pair) in shapes.windows(2).enumerate() {
+            let fits = pair[1].input == Input::Dense(pair[0].outputs());
+            assert!(fits, "layer {}: {:?} does not fit on the one below", l + 1, pair[1]);
+        }
+        Self::of(shapes, &[Order::Ascending], vocab)
+    }
+
+    /// The spaces of levels of layers that take a lane's tokens in these orders: the layers of a level are beside each
+    /// other. Panics as [`Layout::new`], but for what a layer reads of the one below.
+    pub(crate) fn of(shapes: &[LayerShape], orders: &'static [Order], vocab: Option<usize>) -> Self {
+        let mut all = Layout { directions: orders.len(), ..Layout::default() };
         for (l, shape) in shapes.iter().enumerate() {
             let (inputs, vocab) = (shape.inputs(), shape.symbols().unwrap_or(1));
             assert!(shape.hidden > 0 && inputs > 0 && vocab > 0, "layer {l}: {shape:?} has an empty dimension");
@@ -428,17 +462,13 @@ impl Layout {
             }
             let largest = shape.hidden.max(inputs).max(vocab);
             assert!(largest <= MAX_DIMENSION, "layer {l}: {shape:?} has a dimension over {MAX_DIMENSION}");
-            assert!(
-                l == 0 || shape.input == Input::Dense(shapes[l - 1].outputs()),
-                "layer {l}: {shape:?} does not fit on the one below"
-            );
         }
         if let Some(LayerShape { input: Input::Embedded { vocab, width }, .. }) = shapes.first().copied() {
             let mut embedding = EmbeddingLayout { vocab, width, rows: vocab, own: None };
             embedding.own = Some(take(&mut all.params, embedding.panels().floats(vocab)));
             all.embedding = Some(embedding);
         }
-        for &shape in shapes {
+        for (&shape, &order) in shapes.iter().zip(orders.iter().cycle()) {
             let p = shape.panels();
             let all_k = p.vectors() * LANES;
             let one_hot = matches!(shape.input, Input::Symbols(_));
@@ -454,7 +484,6 @@ impl Layout {
             let t_hh = take(&mut all.transposed, shape.d_h_panels().floats(shape.h_panels().vectors() * LANES));
             let inner_k = shape.inner_panels().vectors() * LANES;
             let t_inner = take(&mut all.transposed, second(shape.unit_panels().floats(inner_k)));
-            let order = Order::Ascending;
             let layer = LayerLayout { shape, w_ih, w_hh, inner, peepholes, bias, start, t_ih, t_hh, t_inner, order };
             all.layers.push(layer);
         }

@@ -4,18 +4,23 @@
 //! barrier after each. Every operation writes only cells of its claim, and never reads a buffer that it writes, except
 //! for cells of its own: that is what the two ways of sharing rest on, and `check` asserts it.
 
+use crate::arrays::Arrays;
 use crate::op::derive::StartRows;
 use crate::op::gate_grad::Backward;
 use crate::op::gates::{Dropout, Forward};
 use crate::op::input_grad::InputGrad;
+use crate::op::level::{Level, Masks};
 use crate::op::readout::{HeadGrad, Loss, Readout};
 use crate::op::weight_grad::{Columns as Rows, WeightGrad};
-use crate::pack::{Cell, Embedding, HeadLayout, LANES, LayerLayout, LayerShape, Weights};
+use crate::pack::{Cell, Embedding, HeadLayout, Input, LANES, LayerLayout, LayerShape, Weights, round_up};
 use crate::table::Kernels;
 use crate::tokens::{Order, Part, Tokens};
 use crate::view::{At, BufId, Columns, Share, Space, Workspace};
 
 mod embedding; // the gradients of an embedding and of W_ih above it
+pub use exchange::{ReadOp, WriteOp};
+
+mod exchange; // rows of the caller's arrays, in and out
 mod variant; // second products of a step, peepholes
 
 /// What all operations of a pass read.
@@ -33,6 +38,8 @@ pub struct Pass<'a> {
     pub dropout: Option<Dropout>,
     /// Dropout between the top layer and the readout.
     pub output_dropout: Option<Dropout>,
+    /// The caller's, for operations that copy rows.
+    pub arrays: Arrays<'a>,
 }
 
 /// Forward of one layer at one step.
@@ -116,6 +123,26 @@ pub struct InputGradOp {
     pub d_h: BufId,
     /// dx `[rows, I]`, written where it is wanted.
     pub d_x: Option<BufId>,
+    /// What dx is added to: dx itself, which the other direction has written, or what goes past a residual layer.
+    pub from: Option<BufId>,
+    /// Another direction adds to dx after this: dropout waits for it.
+    pub more: bool,
+}
+
+/// What a level gives at one step, where that is more than the h of a layer.
+#[derive(Debug, Clone, Copy)]
+pub struct LevelOp {
+    /// The level's first layer.
+    pub layer: usize,
+    /// Which step.
+    pub t: usize,
+    /// What is added, in this order: h of one layer or of both, side by side or by themselves, and x of a residual one.
+    /// The first is there. All of them, as y and its dropped copy, have the columns of `y`.
+    pub parts: [Option<BufId>; 3],
+    /// y, written.
+    pub y: BufId,
+    /// The dropped copy of y, where the pass drops.
+    pub dropped: Option<BufId>,
 }
 
 /// One operation of one worker.
@@ -125,6 +152,8 @@ pub enum Op {
     Gates(GatesOp),
     /// Its second product, where there is one, behind it.
     Inner(GatesOp),
+    /// What a level gives, behind its layers.
+    Level(LevelOp),
     /// Logits, loss.
     Readout(ReadoutOp),
     /// Gradient of the readout to h.
@@ -137,6 +166,10 @@ pub enum Op {
     GateGrad(GateGradOp),
     /// Gradients to h_{t-1} and x.
     InputGrad(InputGradOp),
+    /// Rows of the caller's, in.
+    Read(ReadOp),
+    /// Rows for the caller, out.
+    Write(WriteOp),
 }
 
 impl Op {
@@ -144,10 +177,13 @@ impl Op {
     pub fn t(&self) -> usize {
         match self {
             Op::Gates(o) | Op::Inner(o) => o.t,
+            Op::Level(o) => o.t,
             Op::Readout(o) => o.t,
             Op::HeadGrad(o) => o.t,
             Op::OutputGrad(o) | Op::InnerGrad(o) | Op::GateGrad(o) => o.t,
             Op::InputGrad(o) => o.t,
+            Op::Read(o) => o.t,
+            Op::Write(o) => o.t,
         }
     }
 }
@@ -216,6 +252,17 @@ fn head<'a>(weights: &Weights<'a>) -> &'a HeadLayout {
     weights.layout.head().expect("the model has no readout")
 }
 
+/// The dropout that stands above a layer.
+fn dropout_above(pass: &Pass<'_>, layer: usize) -> Option<Dropout> {
+    let layout = pass.weights.layout;
+    if layer + layout.directions() >= layout.layers().len() { pass.output_dropout } else { pass.dropout }
+}
+
+/// The masks of rows that the layers from `first` on made, those of a pair side by side.
+fn masks(dropout: Dropout, first: usize, each: Option<usize>) -> Masks {
+    Masks { dropout, layer: first, vectors: each.map_or(usize::MAX, |each| each.div_ceil(LANES)) }
+}
+
 /// The forward operation of a layer with its addresses, each checked.
 fn forward<'a>(
     op: &'static str,
@@ -232,15 +279,14 @@ fn forward<'a>(
     if symbols {
         check.per_token(pass.ids, "symbols");
     }
-    let top = o.layer + 1 == pass.weights.layout.layers().len();
-    let dropout = if top { pass.output_dropout } else { pass.dropout };
+    let dropout = dropout_above(pass, o.layer);
     assert!(o.dropped.is_none() || dropout.is_some(), "{op}: a dropped copy without dropout");
     Forward {
         layer: o.layer,
         layout: l,
         weights: pass.weights,
         ids: symbols.then_some(pass.ids),
-        x: o.x.map(|x| check.hidden(x, "x", Space::Rows, l.shape.inputs())),
+        x: o.x.map(|x| check.hidden(x, "x", Space::Rows, l.shape.x_columns())),
         h: check.hidden(o.h, "h", Space::Rows, l.shape.outputs()),
         c: check.cell(o.c, "c", Space::Rows, l),
         gates: check.gates(o.gates, l),
@@ -293,18 +339,25 @@ impl Kernels {
     pub fn run(&self, op: &Op, pass: &Pass<'_>, share: &mut Share<'_>) {
         let tokens = share.tokens();
         assert!(op.t() < tokens.steps(), "step {} of {}", op.t(), tokens.steps());
+        if let Op::Write(o) = op {
+            // Lanes that have ended have rows to be written too.
+            return exchange::write(o, pass, share);
+        }
         if tokens.alive(op.t(), &share.lanes()).is_empty() {
             return;
         }
         match op {
             Op::Gates(o) => self.gates(o, pass, share),
             Op::Inner(o) => self.inner(o, pass, share),
+            Op::Level(o) => self.level(o, pass, share),
             Op::Readout(o) => self.readout(o, pass, share),
             Op::HeadGrad(o) => self.head_grad(o, pass, share),
             Op::OutputGrad(o) => self.output_grad(o, pass, share),
             Op::InnerGrad(o) => self.inner_grad(o, pass, share),
             Op::GateGrad(o) => self.gate_grad(o, pass, share),
             Op::InputGrad(o) => self.input_grad(o, pass, share),
+            Op::Read(o) => exchange::read(o, pass, share),
+            Op::Write(_) => {}
         }
     }
 
@@ -314,6 +367,34 @@ impl Kernels {
         // SAFETY: buffers have the forms asserted, so rows (from Tokens) and panels are in range; the claim is exclusive.
         unsafe { entry(&f) }
     }
+    fn level(&self, o: &LevelOp, pass: &Pass<'_>, share: &mut Share<'_>) {
+        let check = Check { ws: share.workspace(), op: "level" };
+        let l = layer(&pass.weights, o.layer);
+        let layers = pass.weights.layout.directions();
+        assert!(o.parts[0].is_some() && o.layer.is_multiple_of(layers), "level: {o:?} begins no level");
+        let [a, b, c] = o.parts;
+        check.distinct(&[a, b, c, Some(o.y), o.dropped]);
+        // As wide as one layer's h, or as both side by side.
+        let outputs = l.shape.outputs();
+        let both = 2 * round_up(outputs, LANES);
+        let pair = layers == 2 && check.ws.grid(o.y).columns() == Columns::RowMajor(both);
+        let at = |id, name| check.hidden(id, name, Space::Rows, if pair { both } else { outputs });
+        let dropout = dropout_above(pass, o.layer);
+        assert!(o.dropped.is_none() || dropout.is_some(), "level: a dropped copy without dropout");
+        let masks = dropout.map(|dropout| masks(dropout, o.layer, pair.then_some(outputs)));
+        let f = Level {
+            parts: o.parts.map(|part| part.map(|part| at(part, "a part"))),
+            y: at(o.y, "y"),
+            dropped: o.dropped.map(|d| at(d, "dropped")).zip(masks),
+            tokens: share.tokens(),
+            t: o.t,
+            lanes: share.lanes_at(o.t),
+            vectors: share.part(if pair { both } else { outputs }.div_ceil(LANES)),
+        };
+        // SAFETY: as in `gates`.
+        unsafe { (self.table().level)(&f) }
+    }
+
     fn readout(&self, o: &ReadoutOp, pass: &Pass<'_>, share: &mut Share<'_>) {
         let check = Check { ws: share.workspace(), op: "readout" };
         let head = head(&pass.weights);
@@ -370,15 +451,21 @@ impl Kernels {
     fn input_grad(&self, o: &InputGradOp, pass: &Pass<'_>, share: &mut Share<'_>) {
         let check = Check { ws: share.workspace(), op: "input gradient" };
         let l = layer(&pass.weights, o.layer);
-        check.distinct(&[Some(o.gates), Some(o.d_h), o.d_x]);
+        // What dx is added to is its own row, which the other direction wrote, or one that nobody writes now.
+        check.distinct(&[Some(o.gates), Some(o.d_h), o.d_x, o.from.filter(|_| o.from != o.d_x)]);
         assert!(o.d_x.is_none() || l.shape.symbols().is_none(), "input gradient: symbols have none");
-        let below = o.layer.checked_sub(1);
+        let layers = pass.weights.layout.directions();
+        let each = if let Input::Pair(each) = l.shape.input { Some(each) } else { None };
+        let below = (o.layer / layers).checked_sub(1).zip(pass.dropout).filter(|_| !o.more);
+        let below = below.map(|(level, dropout)| masks(dropout, level * layers, each));
+        let d_x = |id| check.hidden(id, "d_x", Space::Rows, l.shape.x_columns());
         let g = InputGrad {
             layout: l,
             weights: pass.weights,
             gates: check.gates(o.gates, l),
             d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.outputs()),
-            d_x: o.d_x.map(|x| (check.hidden(x, "d_x", Space::Rows, l.shape.inputs()), below.zip(pass.dropout))),
+            d_x: o.d_x.map(|x| (d_x(x), below)),
+            from: o.from.map(d_x),
             tokens: share.tokens(),
             prev_rows: share.tokens().prev_rows(l.order),
             t: o.t,

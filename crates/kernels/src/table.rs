@@ -9,6 +9,7 @@ use crate::op::embedding::EmbeddingGrad;
 use crate::op::gate_grad::Backward;
 use crate::op::gates::Forward;
 use crate::op::input_grad::InputGrad;
+use crate::op::level::Level;
 use crate::op::readout::{HeadGrad, Readout};
 use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
 use crate::op::variant::inner::InnerGrad;
@@ -27,6 +28,7 @@ type TransposeEntry = unsafe fn(&[f32], Panels, usize, Panels, usize, usize, &mu
 /// The entry points of one tier.
 pub(crate) struct Table {
     pub(crate) forward: unsafe fn(&Forward<'_>),
+    pub(crate) level: unsafe fn(&Level<'_>),
     pub(crate) backward: unsafe fn(&Backward<'_>),
     /// Of cells beside the plain ones.
     pub(crate) variant: Variants,
@@ -109,7 +111,7 @@ macro_rules! entries {
             use super::*;
             use crate::op;
             use crate::op::{gate_grad::Backward, gates::Forward, input_grad::InputGrad};
-            use crate::op::{derive::StartRows, embedding::EmbeddingGrad};
+            use crate::op::{derive::StartRows, embedding::EmbeddingGrad, level::Level};
             use crate::op::{readout::{HeadGrad, Readout}, weight_grad::{Columns, WeightGrad}};
             use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
             use crate::pack::Panels;
@@ -130,6 +132,7 @@ macro_rules! entries {
                 rows: (Columns, Column), tokens: (&Tokens, Order), part: &Part, out: &mut [f32])
                 = op::variant::peephole::peephole_grad::<V>);
             entry!([$($features)?] input_grad(g: &InputGrad<'_>) = op::input_grad::input_grad::<$tiles>);
+            entry!([$($features)?] level(l: &Level<'_>) = op::level::level::<$tiles>);
             entry!([$($features)?] readout(r: &Readout<'_>) = op::readout::readout::<$tiles>);
             entry!([$($features)?] head_grad(g: &HeadGrad<'_>) = op::readout::head_grad::<$tiles>);
             entry!([$($features)?] weight_grad(g: &WeightGrad<'_>, out: &mut [f32])
@@ -172,7 +175,7 @@ macro_rules! entries {
                 variant: Variants {
                     forward: variant_forward, inner, backward: variant_backward, output_grad, inner_grad, peephole_grad,
                 },
-                forward, backward, input_grad, readout, head_grad, weight_grad, symbol_grad, bias_grad,
+                forward, level, backward, input_grad, readout, head_grad, weight_grad, symbol_grad, bias_grad,
                 embedded_weight_grad, embedding_grad, sum_squares, add, adam, root_square, momentum, sgd, start_rows,
                 transpose, tanh, sigmoid, exp, fma_chains, read,
                 chains: <$tiles as Tier>::CHAINS,

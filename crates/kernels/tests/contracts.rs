@@ -1,8 +1,8 @@
 //! Every safe method on arguments that do not fit: refused with a message, before any pointer is made.
 
 use gatemill_kernels::{
-    BufId, Cell, Columns, Dropout, Embedding, GateGradOp, GatesOp, HeadGradOp, Input, InputGradOp, Kernels, LayerShape,
-    Layout, Op, Order, Panels, Part, Pass, ReadoutOp, Space, Tokens, WeightTile, Weights, Workspace,
+    Arrays, BufId, Cell, Columns, Dropout, Embedding, GateGradOp, GatesOp, HeadGradOp, Input, InputGradOp, Kernels,
+    LayerShape, Layout, Op, Order, Panels, Part, Pass, ReadoutOp, Space, Tokens, WeightTile, Weights, Workspace,
 };
 
 const STEPS: usize = 2;
@@ -64,15 +64,22 @@ impl Field {
         GateGradOp { layer: 0, t: 0, d_y, d_h, d_c: Some(d_c), h, c: Some(c), gates, projection: None }
     }
     fn input_grad_op(&self) -> InputGradOp {
-        InputGradOp { layer: 1, t: 0, gates: self.gates, d_h: self.d_h, d_x: Some(self.d_y) }
+        InputGradOp { layer: 1, t: 0, gates: self.gates, d_h: self.d_h, d_x: Some(self.d_y), from: None, more: false }
     }
     fn readout_op(&self) -> ReadoutOp {
         ReadoutOp { t: 0, h: self.h, logits: self.logits, nats: self.nats }
     }
     fn run(&mut self, op: Op, change: impl for<'a> FnOnce(&mut Pass<'a>)) {
         let weights = Weights::new(&self.layout, &self.params, &self.start, &self.transposed);
-        let mut pass =
-            Pass { weights, ids: &self.ids, targets: &self.ids, scale: 1.0, dropout: None, output_dropout: None };
+        let mut pass = Pass {
+            weights,
+            ids: &self.ids,
+            targets: &self.ids,
+            scale: 1.0,
+            dropout: None,
+            output_dropout: None,
+            arrays: Arrays::default(),
+        };
         change(&mut pass);
         Kernels::best().run(&op, &pass, &mut self.ws.share());
     }

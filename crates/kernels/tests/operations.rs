@@ -4,8 +4,8 @@
 mod place;
 
 use gatemill_kernels::{
-    BufId, Cell, Columns, Input, Isa, Kernels, LANES, LayerShape, Layout, Op, Order, Panels, Part, Pass, ReadoutOp,
-    Space, Tokens, WeightTile, Weights, Workspace,
+    Arrays, BufId, Cell, Columns, Input, Isa, Kernels, LANES, LayerShape, Layout, Op, Order, Panels, Part, Pass,
+    ReadoutOp, Space, Tokens, WeightTile, Weights, Workspace,
 };
 use gatemill_oracle::SplitMix64;
 use gatemill_oracle::loss::{log_softmax, softmax};
@@ -258,7 +258,15 @@ impl ReadoutOf {
         let lanes = ws.tokens().lanes();
         let all: Vec<u32> = targets.iter().cycle().take(STEPS * lanes).copied().collect();
         let weights = Weights::new(layout, &params, &start, &transposed);
-        let pass = Pass { weights, ids: &[], targets: &all, scale, dropout: None, output_dropout: None };
+        let pass = Pass {
+            weights,
+            ids: &[],
+            targets: &all,
+            scale,
+            dropout: None,
+            output_dropout: None,
+            arrays: Arrays::default(),
+        };
         kernels.run(&Op::Readout(*op), &pass, &mut ws.share());
         let stride = ws.buf(op.logits).len() / (STEPS * lanes);
         let padded = head.vocab.next_multiple_of(LANES);

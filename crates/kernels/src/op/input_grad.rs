@@ -10,7 +10,7 @@ use crate::vector::Vector;
 use crate::view::At;
 use std::ops::Range;
 
-use super::gates::Dropout;
+use super::level::Masks;
 
 /// The resolved operation.
 pub(crate) struct InputGrad<'a> {
@@ -19,8 +19,10 @@ pub(crate) struct InputGrad<'a> {
     pub(crate) gates: At,
     /// By lane: dh_{t-1}.
     pub(crate) d_h: At,
-    /// By row: dx_t, where it is wanted, with the layer below and the dropout that stood between.
-    pub(crate) d_x: Option<(At, Option<(usize, Dropout)>)>,
+    /// By row: dx_t, where it is wanted, with the dropout that stood below.
+    pub(crate) d_x: Option<(At, Option<Masks>)>,
+    /// By row: what dx_t is added to.
+    pub(crate) from: Option<At>,
     pub(crate) tokens: &'a Tokens,
     /// Row of the state before each token, in the layer's order.
     pub(crate) prev_rows: &'a [u32],
@@ -134,7 +136,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
             }
         }
     }
-    let Some((d_x_at, dropout)) = &g.d_x else { return };
+    let Some((d_x_at, masks)) = &g.d_x else { return };
     let t_ih = g.weights.transposed[g.layout.t_ih.clone()].as_ptr();
     let d_x = shape.d_x_panels();
     for q in g.d_x_panels.clone() {
@@ -146,19 +148,20 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
                 // SAFETY: as above.
                 unsafe {
                     let mut call = RowsCall::new(zeros.as_ptr(), acc_at, 0);
-                    if part.k.start > 0 {
+                    let from = if part.k.start > 0 { Some(d_x_at) } else { g.from.as_ref() };
+                    if let Some(from) = from {
                         for i in 0..m {
-                            call.init[i] = d_x_at.panel(d_x.first(q), g.tokens.row(token + i));
+                            call.init[i] = from.panel(d_x.first(q), g.tokens.row(token + i));
                         }
                     }
                     product::<T>(&g.gates, part.clone(), n, (token, m), t_ih.add(d_x.offset(q, k)), &mut call);
-                    let dropout = dropout.filter(|_| part.k.end == k);
+                    let masks = masks.filter(|_| part.k.end == k);
                     for i in 0..m {
                         for j in 0..n {
                             let vector = d_x.first(q) + j;
                             let mut d = T::V::load(acc_at.add(i * ACC_STRIDE + j * LANES));
-                            if let Some((below, dropout)) = &dropout {
-                                let mask = dropout.mask(*below, g.t, lane + i, vector);
+                            if let Some(masks) = &masks {
+                                let mask = masks.at(g.t, lane + i, vector);
                                 d = d.mul(T::V::load(mask.as_ptr()));
                             }
                             d.store(d_x_at.panel(vector, g.tokens.row(token + i)));

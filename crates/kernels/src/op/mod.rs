@@ -2,6 +2,8 @@
 
 pub(crate) mod gates; // forward: pre-activations in registers, then gates, c_t, h_t
 
+pub(crate) mod level; // y_t of two directions, of residuals
+
 pub(crate) mod readout; // logits, softmax, cross-entropy; the gradient to h
 
 pub(crate) mod gate_grad; // backward: gates become their gradients, in place

@@ -1,0 +1,194 @@
+//! Where each element of a tensor lies: PyTorch's row-major `[rows, columns]` on one side, packed panels on the other.
+//!
+//! A weight's rows are units, and units are a panel's columns: 16 rows that are one vector of a panel are copied together,
+//! column by column, so that both sides are walked by whole cache lines. Gradients and weights of a layer go this way at
+//! every step of a program that keeps them itself.
+
+use crate::params::{Place, TensorSpec};
+use gatemill_kernels::{LANES, Layout, Panels};
+
+/// Where a row of a weight begins: its first column's place, and floats from one column to the next.
+fn row_of(layout: &Layout, spec: &TensorSpec, row: usize) -> Option<(usize, usize)> {
+    let layer = |l: usize| &layout.layers()[l];
+    let place = |base: usize, panels: Panels, k: usize, column: usize| {
+        let panel = column / LANES / panels.per_panel();
+        (base + panels.at(k, 0, column), panels.width(panel) * LANES)
+    };
+    Some(match spec.at {
+        Place::WeightIh(l) => {
+            let s = layer(l).shape;
+            place(layer(l).w_ih.start, s.panels(), s.k_x(), s.column(false, row / s.hidden, row % s.hidden))
+        }
+        Place::WeightHh(l) => {
+            let (layer, s) = (layer(l), layer(l).shape);
+            // A GRU that resets before its product has W_hn apart.
+            match s.h_column(row / s.hidden, row % s.hidden) {
+                (true, column) => place(layer.inner.start, s.inner_panels(), s.k_inner(), column),
+                (false, column) => place(layer.w_hh.start, s.h_panels(), s.k_h(), column),
+            }
+        }
+        Place::WeightHr(l) => {
+            let s = layer(l).shape;
+            place(layer(l).inner.start, s.inner_panels(), s.k_inner(), row)
+        }
+        Place::HeadWeight => {
+            let head = layout.head()?;
+            place(head.w.start, head.panels(), head.k_h(), row)
+        }
+        _ => return None,
+    })
+}
+
+/// The packed row of column `i` of a weight.
+fn k_of(layout: &Layout, spec: &TensorSpec, i: usize) -> usize {
+    if let Place::WeightIh(l) = spec.at { layout.layers()[l].shape.k_of(i) } else { i }
+}
+
+/// Calls `f(element in PyTorch's layout, element of the flat layout)` for every element of the tensor.
+pub(crate) fn each(layout: &Layout, spec: &TensorSpec, mut f: impl FnMut(usize, usize)) {
+    let layer = |l: usize| &layout.layers()[l];
+    match spec.at {
+        Place::WeightIh(_) | Place::WeightHh(_) | Place::WeightHr(_) | Place::HeadWeight => {
+            let columns = spec.shape[1];
+            for row in 0..spec.shape[0] {
+                let Some((at, stride)) = row_of(layout, spec, row) else { return };
+                (0..columns).for_each(|i| f(row * columns + i, at + k_of(layout, spec, i) * stride));
+            }
+        }
+        Place::Embedding => {
+            let Some((e, own)) = layout.embedding().and_then(|e| Some((e, e.own.as_ref()?))) else { return };
+            for s in 0..e.vocab {
+                for i in 0..e.width {
+                    f(s * e.width + i, own.start + e.panels().at(e.rows, s, i));
+                }
+            }
+        }
+        Place::Peepholes(l) => {
+            let (base, hidden) = (layer(l).peepholes.start, layer(l).shape.hidden);
+            for unit in 0..hidden {
+                for row in 0..3 {
+                    f(row * hidden + unit, base + (unit / LANES * 3 + row) * LANES + unit % LANES);
+                }
+            }
+        }
+        Place::BiasIh(l) | Place::BiasHh(l) => {
+            let h = spec.at == Place::BiasHh(l);
+            let (layer, s) = (layer(l), layer(l).shape);
+            for row in 0..spec.shape[0] {
+                let column = s.column(h, row / s.hidden, row % s.hidden);
+                // Both biases of a panel lie beside each other: a matrix of two rows.
+                f(row, layer.bias.start + s.panels().at(2, usize::from(h), column));
+            }
+        }
+        Place::HeadBias => {
+            let Some(head) = layout.head() else { return };
+            (0..head.vocab).for_each(|v| f(v, head.b.start + v));
+        }
+    }
+}
+
+/// Calls `f(first row, rows, place of the first's first column, floats from column to column)` for every run of rows that
+/// lie beside each other in a vector. False: the tensor is no weight.
+fn runs(layout: &Layout, spec: &TensorSpec, mut f: impl FnMut(usize, usize, usize, usize)) -> bool {
+    let mut row = 0;
+    while row < spec.shape[0] {
+        let Some((at, stride)) = row_of(layout, spec, row) else { return false };
+        let beside = |&j: &usize| row_of(layout, spec, row + j) == Some((at + j, stride));
+        let rows = 1 + (1..LANES.min(spec.shape[0] - row)).take_while(beside).count();
+        f(row, rows, at, stride);
+        row += rows;
+    }
+    true
+}
+
+/// `out[i] = flat[place of i]`.
+pub(crate) fn export(layout: &Layout, spec: &TensorSpec, flat: &[f32], out: &mut [f32]) {
+    let columns = spec.shape.get(1).copied().unwrap_or(1);
+    let copied = runs(layout, spec, |first, rows, at, stride| {
+        let out = &mut out[first * columns..(first + rows) * columns];
+        for i in 0..columns {
+            let from = &flat[at + k_of(layout, spec, i) * stride..][..rows];
+            for (j, &x) in from.iter().enumerate() {
+                out[j * columns + i] = x;
+            }
+        }
+    });
+    if !copied {
+        each(layout, spec, |i, at| out[i] = flat[at]);
+    }
+}
+
+/// `flat[place of i] = data[i]`.
+pub(crate) fn import(layout: &Layout, spec: &TensorSpec, data: &[f32], flat: &mut [f32]) {
+    let columns = spec.shape.get(1).copied().unwrap_or(1);
+    let copied = runs(layout, spec, |first, rows, at, stride| {
+        let data = &data[first * columns..(first + rows) * columns];
+        for i in 0..columns {
+            let to = &mut flat[at + k_of(layout, spec, i) * stride..][..rows];
+            for (j, x) in to.iter_mut().enumerate() {
+                *x = data[j * columns + i];
+            }
+        }
+    });
+    if !copied {
+        each(layout, spec, |i, at| flat[at] = data[i]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gatemill_kernels::{Cell, Direction, StackShape, Variant};
+
+    /// Layouts with every kind of tensor, tails and gaps among them.
+    fn layouts() -> Vec<Layout> {
+        let stack = |cell, variant, direction| {
+            let shape = StackShape { direction, variant, ..StackShape::new(cell, 5, 37, 2) };
+            Layout::stack(&shape)
+        };
+        let bare = Variant::default();
+        vec![
+            stack(Cell::Rnn, bare, Direction::Forward),
+            stack(Cell::Gru, bare, Direction::Concat),
+            stack(Cell::Gru, Variant { reset_before: true, ..bare }, Direction::Concat),
+            stack(Cell::Lstm, Variant { peepholes: true, projection: Some(21), ..bare }, Direction::Concat),
+            Layout::character_model(Cell::Lstm, 2, 37, 19, 0, false),
+            Layout::character_model(Cell::Gru, 1, 21, 67, 9, false),
+        ]
+    }
+
+    #[test]
+    fn runs_of_rows_are_copied_to_where_each_element_belongs() {
+        for layout in layouts() {
+            let flat: Vec<f32> = (0..layout.params()).map(|i| i as f32).collect();
+            let mut seen = vec![0; layout.params()];
+            for spec in TensorSpec::all(&layout) {
+                let mut places = vec![usize::MAX; spec.len()];
+                each(&layout, &spec, |i, at| {
+                    assert_eq!(places[i], usize::MAX, "{spec:?}: element {i} has two places");
+                    places[i] = at;
+                    seen[at] += 1;
+                });
+                let mut out = vec![-1.0; spec.len()];
+                export(&layout, &spec, &flat, &mut out);
+                assert!(out.iter().zip(&places).all(|(&x, &at)| x == at as f32), "{spec:?}");
+                let mut back = vec![-1.0; layout.params()];
+                import(&layout, &spec, &out, &mut back);
+                let moved = back.iter().enumerate().filter(|(_, x)| **x != -1.0);
+                let moved: Vec<usize> = moved.map(|(at, &x)| if x == at as f32 { at } else { usize::MAX }).collect();
+                places.sort_unstable();
+                assert_eq!(moved, places, "{spec:?}");
+            }
+            assert!(seen.iter().all(|&times| times <= 1), "two elements have one place");
+        }
+    }
+
+    #[test]
+    fn whole_vectors_are_copied_at_once() {
+        let layout = Layout::stack(&StackShape::new(Cell::Lstm, 5, 64, 1));
+        let weights = TensorSpec::all(&layout).into_iter().filter(|spec| spec.shape.len() == 2);
+        for spec in weights {
+            assert!(runs(&layout, &spec, |_, rows, _, _| assert_eq!(rows, LANES)));
+        }
+    }
+}
