@@ -68,7 +68,7 @@ impl CharLm {
         let kernels = Kernels::from_env()?;
         let loaded = load_model(&RealStorage, path.as_ref(), false)?;
         let model = CharModel::load(&loaded.snapshot, &crew, &kernels)
-            .map_err(|source| Error::Model { path: loaded.path.clone(), source })?;
+            .map_err(|source| Error::Model { path: loaded.path.clone(), source: Box::new(source) })?;
         Ok(Self::of(model, crew, kernels, loaded.notices.iter().map(ToString::to_string).collect()))
     }
     fn of(model: CharModel, crew: Arc<Crew>, kernels: Kernels, notices: Vec<String>) -> Self {

@@ -94,7 +94,7 @@ pub enum Error {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: TrainError,
+        source: Box<TrainError>,
     },
     /// A file that cannot be written.
     #[error(transparent)]
