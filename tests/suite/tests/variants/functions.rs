@@ -30,6 +30,7 @@ fn values_and_slopes(kernels: Kernels, f: Activation, clip: Option<f32>, xs: &[f
 }
 
 /// f(x) and f'(x) in f64; at a corner the slope of the left side.
+#[allow(clippy::disallowed_methods, reason = "a reference needs no equal bits between machines: std's functions do")]
 fn truth(f: Activation, x: f64) -> (f64, f64) {
     let w = f64::from;
     match f {
