@@ -80,7 +80,7 @@ def test_what_is_no_model_is_an_os_error_that_names_it(tmp_path):
         with pytest.raises(OSError, match=str(path.name)):
             gatemill.CharLM.load(path)
     with pytest.raises(ValueError, match="unknown field"):
-        gatemill.CharLM("ab", hiddden=3)
+        gatemill.CharLM("ab", hidden_units=3)
     with pytest.raises(ValueError, match="layers"):
         gatemill.CharLM("ab", layers=0)
 

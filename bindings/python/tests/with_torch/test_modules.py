@@ -139,7 +139,7 @@ def test_accelerate_replaces_in_place_and_optimisers_stay_valid():
             optimizer.step()
             losses.append(loss.item())
         assert losses[0] == pytest.approx(losses[1], abs=1e-4)
-    assert losses[0] < 1.5 and len(seen) == 30
+    assert losses[0] < 2.0 and len(seen) == 30  # from ln 11 = 2.4
     again = pickle.loads(pickle.dumps(ours))
     assert torch.equal(again(ids), ours(ids))
 
