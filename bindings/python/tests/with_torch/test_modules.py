@@ -120,7 +120,7 @@ def test_accelerate_replaces_in_place_and_optimisers_stay_valid():
     optimizers = [torch.optim.Adam(model.parameters(), lr=0.02) for model in (theirs, ours)]
     parameters, fine = list(ours.parameters()), ours.encoder["fine"]
     seen = []
-    fine.register_forward_hook(lambda *_: seen.append(1))
+    hook = fine.register_forward_hook(lambda *_: seen.append(1))
     assert gatemill.accelerate(ours) is ours
     assert ours.encoder["fine"] is fine and type(fine) is gatemill.torch.LSTM and isinstance(fine, nn.LSTM)
     assert type(ours.again) is gatemill.torch.GRU and ours.again is ours.encoder["coarse"]
@@ -140,6 +140,7 @@ def test_accelerate_replaces_in_place_and_optimisers_stay_valid():
             losses.append(loss.item())
         assert losses[0] == pytest.approx(losses[1], abs=1e-4)
     assert losses[0] < 2.0 and len(seen) == 30  # from ln 11 = 2.4
+    hook.remove()
     again = pickle.loads(pickle.dumps(ours))
     assert torch.equal(again(ids), ours(ids))
 
