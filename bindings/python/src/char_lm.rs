@@ -1,7 +1,7 @@
 //! The character model: a file in; logits, text and training steps out.
 
 use crate::arrays::Out;
-use crate::faults::{exception, released};
+use crate::faults::{exception, released, tell_mode};
 use crate::state::State;
 use crate::threads;
 use gatemill::{CharLm as Model, Config, Generate, SampleOptions, Symbol, VocabKind};
@@ -48,7 +48,8 @@ impl CharLm {
     fn held(&self) -> MutexGuard<'_, Arc<Model>> {
         self.model.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    fn shared(&self) -> PyResult<Arc<Model>> {
+    fn shared(&self, py: Python<'_>) -> PyResult<Arc<Model>> {
+        tell_mode(py)?;
         same_process(self.process)?;
         Ok(self.held().clone())
     }
@@ -76,7 +77,7 @@ impl CharLm {
         released(py, || Model::new(&config, characters, crew)).map(Self::of)
     }
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        let model = self.shared()?;
+        let model = self.shared(py)?;
         released(py, || model.save(&path))
     }
     /// The configuration as JSON.
@@ -111,7 +112,7 @@ impl CharLm {
     }
     /// Reads ids `[T, B]` from the state, which becomes that after them: logits `[T, B, V]`.
     fn logits(&self, py: Python<'_>, ids: Ids<'_>, state: &Bound<'_, State>, out: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (model, state) = (self.shared()?, state.get());
+        let (model, state) = (self.shared(py)?, state.get());
         let mut out = Out::new("logits", out)?;
         let (ids, out) = (self::ids("ids", &ids)?, out.slice_mut()?);
         released(py, || model.logits(ids, &mut state.numbers(), out))
@@ -153,7 +154,7 @@ impl CharLm {
         seed: u64,
         sample: u32,
     ) -> PyResult<Text> {
-        let model = self.shared()?;
+        let model = self.shared(py)?;
         let options = SampleOptions {
             prime: prime.into(),
             length,

@@ -1,9 +1,10 @@
 //! Errors of the engine as Python's exceptions; a panic is a RuntimeError too, never a PanicException.
 
-use gatemill::Error;
-use pyo3::exceptions::{PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError, PyValueError};
+use gatemill::{Error, FloatMode};
+use pyo3::exceptions::{PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError, PyRuntimeWarning, PyValueError};
 use pyo3::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The exception of an error: ValueError for arguments, RuntimeError for an order of calls that cannot be.
 pub(crate) fn exception(error: &Error) -> PyErr {
@@ -21,6 +22,21 @@ pub(crate) fn exception(error: &Error) -> PyErr {
         | Error::Crew(_) => PyRuntimeError::new_err(text),
         _ => PyValueError::new_err(text),
     }
+}
+
+/// Tells the host, once, that its floating-point mode takes the promise about bits away. Errors: the warning is one.
+pub(crate) fn tell_mode(py: Python<'_>) -> PyResult<()> {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    let mode = FloatMode::read();
+    if mode.is_plain() || TOLD.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
+    let text = format!(
+        "this thread's floating-point mode was changed ({mode}): Gatemill's results are right, but not bit for bit those of \
+         the usual mode; torch.set_flush_denormal(False) sets it back"
+    );
+    let text = std::ffi::CString::new(text).unwrap_or_default();
+    PyErr::warn(py, &py.get_type::<PyRuntimeWarning>(), &text, 1)
 }
 
 /// Runs `f` with the GIL released. Errors: its own; a panic, told as what it is.

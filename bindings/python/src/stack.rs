@@ -1,7 +1,7 @@
 //! A stack of recurrent layers on NumPy arrays: what `gatemill.LSTM` and `gatemill.torch.LSTM` both stand on.
 
 use crate::arrays::{In, Out};
-use crate::faults::{exception, released};
+use crate::faults::{exception, released, tell_mode};
 use crate::options::Asked;
 use crate::state::State;
 use crate::tape::{Form, Lease, Pool};
@@ -170,6 +170,7 @@ impl Stack {
         batch_sizes: Option<Vec<usize>>,
         position: Option<u64>,
     ) -> PyResult<Option<Lease>> {
+        tell_mode(py)?;
         let crew = threads::crew(py)?;
         let (x, (y, h_n, c_n)) = (In::new("x", x)?, out);
         let shape = Shape::of(&x, self.inputs, batch_first, batch_sizes)?;
@@ -219,6 +220,7 @@ impl Stack {
         batch_first: bool,
         batch_sizes: Option<Vec<usize>>,
     ) -> PyResult<()> {
+        tell_mode(py)?;
         let crew = threads::crew(py)?;
         let lease = lease.get();
         let d_y = In::new("d_y", d_y)?;
@@ -275,6 +277,7 @@ impl Stack {
     }
     /// One step without dropout: x `[B, I]` and the state before it give y `[B, D*H]` and the state after it, in place.
     fn step(&self, py: Python<'_>, x: &Bound<'_, PyAny>, state: &Bound<'_, State>, y: &Bound<'_, PyAny>) -> PyResult<()> {
+        tell_mode(py)?;
         let (x, mut y, state) = (In::new("x", x)?, Out::new("y", y)?, state.get());
         if x.shape().last() != Some(&self.inputs) || y.shape().last() != Some(&self.outputs) {
             let what = format!("x is {:?} and y {:?}, but their last dimensions must be", x.shape(), y.shape());

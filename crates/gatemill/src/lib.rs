@@ -68,6 +68,9 @@ pub use gatemill_train::{
     Trainer, VocabChoice, checkpoint, storage,
 };
 
+/// The mode of the host's threads, in which bits are promised or not.
+pub use gatemill_kernels::FloatMode;
+
 /// The text that the corpus crate makes from a seed, with its exact entropy rate.
 pub use gatemill_corpus as corpus;
 

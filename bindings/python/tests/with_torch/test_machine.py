@@ -2,6 +2,7 @@
 
 import gc
 import resource
+import subprocess
 import sys
 import threading
 import time
@@ -122,6 +123,24 @@ def test_graphs_that_are_dropped_give_their_activations_back():
     # Four were alive at once, and no more were ever made.
     stacks = ours._engine()._stacks
     assert [stack.layers.idle_tapes for stack in stacks.values()] == [4]
+
+
+def test_a_host_that_flushes_denormals_is_told_once_that_the_promise_is_off():
+    program = """
+import warnings, torch, gatemill.torch
+assert torch.set_flush_denormal(True)
+layer, x = gatemill.torch.GRU(3, 5), torch.ones(4, 2, 3)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    layer(x)
+    layer(x)
+    torch.set_flush_denormal(False)
+    layer(x)
+assert [warning.category for warning in caught] == [RuntimeWarning], caught
+assert "denormal results are zeros" in str(caught[0].message) and "bit for bit" in str(caught[0].message)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 # PyTorch 1 has no torch.compile.

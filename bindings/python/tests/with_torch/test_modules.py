@@ -158,18 +158,18 @@ def test_accelerate_leaves_what_it_cannot_stand_for_with_a_warning():
     class Mine(nn.LSTM):
         pass
 
-    model = nn.ModuleDict({"mine": Mine(I, H), "double": nn.GRU(I, H).double(), "plain": nn.RNN(I, H), "patched": nn.RNN(I, H)})
+    model = nn.ModuleDict({"mine": Mine(I, H), "wide": nn.GRU(I, H).double(), "plain": nn.RNN(I, H), "patched": nn.RNN(I, H)})
     model["patched"].forward = lambda x: x
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         gatemill.accelerate(model)
     said = sorted(str(warning.message) for warning in caught)
     assert len(said) == 3 and all(warning.filename == __file__ for warning in caught)
-    assert "`double` (GRU)" in said[0] and "float64" in said[0]
-    assert "`mine` (Mine)" in said[1] and "subclass" in said[1]
-    assert "`patched` (RNN)" in said[2] and "replaced" in said[2]
-    assert type(model["mine"]) is Mine and type(model["double"]) is nn.GRU and type(model["plain"]) is gatemill.torch.RNN
-    y, _ = model["double"](torch.randn(T, B, I).double())
+    assert "`wide` (GRU)" in said[2] and "float64" in said[2]
+    assert "`mine` (Mine)" in said[0] and "subclass" in said[0]
+    assert "`patched` (RNN)" in said[1] and "replaced" in said[1]
+    assert type(model["mine"]) is Mine and type(model["wide"]) is nn.GRU and type(model["plain"]) is gatemill.torch.RNN
+    y, _ = model["wide"](torch.randn(T, B, I).double())
     assert y.dtype == torch.float64
 
 
