@@ -1,7 +1,9 @@
 //! Errors of the engine as Python's exceptions; a panic is a RuntimeError too, never a PanicException.
 
 use gatemill::{Error, FloatMode};
-use pyo3::exceptions::{PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError, PyRuntimeWarning, PyValueError};
+use pyo3::exceptions::{
+    PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError, PyRuntimeWarning, PyValueError,
+};
 use pyo3::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};

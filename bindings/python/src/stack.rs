@@ -46,9 +46,16 @@ impl Shape {
     /// Errors: x is no such thing, or has other columns.
     fn of(x: &In<'_>, inputs: usize, batch_first: bool, sizes: Option<Vec<usize>>) -> PyResult<Self> {
         let shape = x.shape();
-        let wrong = |expected: String| Err(PyValueError::new_err(format!("`x` has shape {shape:?} instead of {expected}")));
+        let wrong =
+            |expected: String| Err(PyValueError::new_err(format!("`x` has shape {shape:?} instead of {expected}")));
         let (steps, lanes) = match (&sizes, shape) {
-            (None, &[a, b, columns]) if columns == inputs => if batch_first { (b, a) } else { (a, b) },
+            (None, &[a, b, columns]) if columns == inputs => {
+                if batch_first {
+                    (b, a)
+                } else {
+                    (a, b)
+                }
+            }
             (None, _) if batch_first => return wrong(format!("[batch, steps, {inputs}]")),
             (None, _) => return wrong(format!("[steps, batch, {inputs}]")),
             (Some(sizes), &[rows, columns]) if columns == inputs && sizes.iter().sum::<usize>() == rows => {
@@ -276,7 +283,13 @@ impl Stack {
         Ok(State::of(numbers, self.parts, lanes))
     }
     /// One step without dropout: x `[B, I]` and the state before it give y `[B, D*H]` and the state after it, in place.
-    fn step(&self, py: Python<'_>, x: &Bound<'_, PyAny>, state: &Bound<'_, State>, y: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn step(
+        &self,
+        py: Python<'_>,
+        x: &Bound<'_, PyAny>,
+        state: &Bound<'_, State>,
+        y: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         tell_mode(py)?;
         let (x, mut y, state) = (In::new("x", x)?, Out::new("y", y)?, state.get());
         if x.shape().last() != Some(&self.inputs) || y.shape().last() != Some(&self.outputs) {
@@ -304,4 +317,3 @@ impl Stack {
         *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
-

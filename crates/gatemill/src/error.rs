@@ -3,8 +3,8 @@
 use gatemill_cell::{BatchError, OutOfMemory, ParamsError, RowsError};
 use gatemill_crew::CrewError;
 use gatemill_kernels::{IsaError, StackError};
-use gatemill_train::{ErrorKind, TrainError};
 use gatemill_train::checkpoint::{LoadError, SaveError};
+use gatemill_train::{ErrorKind, TrainError};
 use std::path::PathBuf;
 
 /// Why a call did nothing. The arguments are as they were, but for outputs that a failed pass may have begun to fill.

@@ -42,8 +42,8 @@ mod table; // entry points per tier, safe methods
 #[doc(hidden)]
 pub mod bf16; // whether bf16 fits the packing: for the benches alone
 
-pub use arrays::{Arrays, Rows, RowsError, RowsMut};
 pub use arch::host::FloatMode;
+pub use arrays::{Arrays, Rows, RowsError, RowsMut};
 pub use buffer::{Buffer, OutOfMemory};
 pub use isa::{Isa, IsaError};
 pub use op::gates::Dropout;
