@@ -1,9 +1,7 @@
 //! Errors of the engine as Python's exceptions; a panic is a RuntimeError too, never a PanicException.
 
 use gatemill::{Error, FloatMode};
-use pyo3::exceptions::{
-    PyMemoryError, PyNotImplementedError, PyOSError, PyRuntimeError, PyRuntimeWarning, PyValueError,
-};
+use pyo3::exceptions::{PyMemoryError, PyOSError, PyRuntimeError, PyRuntimeWarning, PyValueError};
 use pyo3::prelude::*;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +10,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) fn exception(error: &Error) -> PyErr {
     let text = error.to_string();
     match error {
-        Error::Unsupported { .. } => PyNotImplementedError::new_err(text),
         Error::OutOfMemory(_) => PyMemoryError::new_err(text),
         Error::Load(_) | Error::Model { .. } | Error::Save(_) => PyOSError::new_err(text),
         Error::Foreign { .. }

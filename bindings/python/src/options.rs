@@ -1,6 +1,6 @@
 //! Keyword arguments as the options of a stack.
 
-use gatemill::{Cell, Direction, RecurrentOptions, Variant};
+use gatemill::{Activation, Activations, Cell, Direction, RecurrentOptions, Variant};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -45,6 +45,11 @@ impl Asked {
             "sum" => Direction::Sum,
             found => return Err(unknown("direction", found, "'forward', 'reverse', 'concat', 'sum'")),
         };
+        let activations = match self.nonlinearity.as_str() {
+            "tanh" => Activations::default(),
+            "relu" => Activations { cell: Activation::Relu, ..Activations::default() },
+            found => return Err(unknown("nonlinearity", found, "'tanh', 'relu'")),
+        };
         let variant = Variant {
             bias: self.bias,
             reset_before: self.reset_before,
@@ -53,12 +58,8 @@ impl Asked {
             clip: self.clip,
             cell_clip: self.cell_clip,
             projection: self.projection,
+            activations,
         };
-        match self.nonlinearity.as_str() {
-            "tanh" => {}
-            "relu" => return Err(pyo3::exceptions::PyNotImplementedError::new_err("relu is not computed yet")),
-            found => return Err(unknown("nonlinearity", found, "'tanh', 'relu'")),
-        }
         let Asked { inputs, hidden, layers, residual, dropout, seed, .. } = *self;
         Ok(RecurrentOptions { cell, variant, inputs, hidden, layers, direction, residual, dropout, seed })
     }
