@@ -117,7 +117,8 @@ impl Error {
             Error::Load(error) => of_exit_code(error.exit_code()),
             Error::Save(SaveError::Form { .. }) => ErrorKind::BadData,
             Error::Save(_) => ErrorKind::Io,
-            Error::Model { source, .. } | Error::Train(source) => source.kind(),
+            Error::Model { source, .. } => source.kind(),
+            Error::Train(source) => source.kind(),
             _ => ErrorKind::Usage,
         }
     }
