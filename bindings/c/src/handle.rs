@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 /// What a handle stands for.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "one object an allocation: nothing is moved or kept beside others")]
 pub(crate) enum Object {
     /// With the process that made it.
     Crew(Arc<Crew>, u32),
