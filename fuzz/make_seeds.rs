@@ -1,8 +1,8 @@
 //! Writes the seeds of the fuzz targets: small files that are right, and one for each way of being wrong that the fault
 //! catalogue names. The same files on every run; they are committed.
 
-use gatemill_train::checkpoint::Keep;
-use gatemill_train::checkpoint::form::{Snapshot, Tensor, encode};
+use gatemill_train::checkpoint::form::encode;
+use gatemill_train::checkpoint::{Keep, Snapshot, Tensor};
 use gatemill_train::config_page::to_toml;
 use gatemill_train::run::{Settings, Source};
 use gatemill_train::{Config, Preset};

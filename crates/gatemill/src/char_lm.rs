@@ -7,7 +7,7 @@ use gatemill_cell::OutOfMemory;
 use gatemill_corpus::{Vocab, VocabKind};
 use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
-use gatemill_train::checkpoint::{form, load_model, replace_file};
+use gatemill_train::checkpoint::{load_model, replace_snapshot};
 use gatemill_train::storage::RealStorage;
 use gatemill_train::{CharModel, Config, LearnReport, Learner, Reader, SampleOptions, SampleState, VocabChoice};
 use std::path::Path;
@@ -77,10 +77,7 @@ impl CharLm {
     }
     /// Saves the model at `path` in the place of an older one: at every moment the old file or the new one is whole.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        let path = path.as_ref();
-        let content = form::encode(&self.model.snapshot())
-            .map_err(|source| gatemill_train::checkpoint::SaveError::Form { path: path.to_owned(), source })?;
-        Ok(replace_file(&RealStorage, path, &content)?)
+        Ok(replace_snapshot(&RealStorage, path.as_ref(), &self.model.snapshot())?)
     }
     /// What should be known about the file that was loaded, a sentence each.
     pub fn notices(&self) -> &[String] {

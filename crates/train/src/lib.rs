@@ -13,6 +13,8 @@ pub mod preset; // other tools' settings
 mod init; // initial weights
 mod model; // symbols | stack | readout
 
+mod export; // tensors out of packed memory
+
 mod loss; // nats in a fixed order
 
 mod clip; // the norm, and what it limits
@@ -42,6 +44,7 @@ pub mod bench; // how fast it goes, and whether it is right
 pub use config::{CellKind, Config, ConfigError, InitKind, OptimizerKind, ScheduleKind, VocabChoice};
 pub use error::{ErrorKind, TrainError};
 pub use eval::Evaluation;
+pub use export::Export;
 pub use learner::{LearnReport, Learner};
 pub use model::CharModel;
 pub use phases::Phases;

@@ -5,9 +5,10 @@
 //! configuration and vocabulary stand in the `gatemill` record. Where embedding and readout are one matrix, the file has
 //! it once, as `head.weight`, and the record says so: `"tied": {"embedding.weight": "head.weight"}`.
 
-use crate::checkpoint::{Snapshot, Tensor};
+use crate::checkpoint::{Elements, Snapshot, Tensor, form};
 use crate::config::{Config, ConfigError, VocabChoice};
 use crate::error::TrainError;
+use crate::export::{self, Export};
 use crate::init::initialise;
 use gatemill_cell::{Params, TensorSpec};
 use gatemill_corpus::Vocab;
@@ -113,12 +114,7 @@ impl CharModel {
         Ok(Self { config, vocab, params })
     }
     /// Weights, configuration and vocabulary as a file's content.
-    pub fn snapshot(&self) -> Snapshot {
-        let tensor = |spec: &TensorSpec| Tensor {
-            name: spec.name.clone(),
-            shape: spec.shape.clone(),
-            data: self.params.get(spec),
-        };
+    pub fn snapshot(&self) -> Snapshot<Export<'_>> {
         let mut meta = Map::new();
         meta.insert("version".into(), env!("CARGO_PKG_VERSION").into());
         meta.insert("config".into(), serde_json::to_value(&self.config).unwrap_or(Value::Null));
@@ -127,7 +123,10 @@ impl CharModel {
             meta.insert("tied".into(), json!({"embedding.weight": "head.weight"}));
         }
         meta.insert("weights_sha256".into(), self.weights_sha256().into());
-        Snapshot { tensors: self.params.specs().iter().map(tensor).collect(), meta: Some(meta) }
+        Snapshot { tensors: self.weights().collect(), meta: Some(meta) }
+    }
+    fn weights(&self) -> impl Iterator<Item = Tensor<Export<'_>>> {
+        export::tensors(&self.params, self.params.masters(), "")
     }
     /// Parameters in PyTorch's count.
     pub fn parameters(&self) -> usize {
@@ -135,11 +134,9 @@ impl CharModel {
     }
     /// SHA-256 over the f32 little-endian bytes of each weight in the order of design section 5, in hexadecimal.
     pub fn weights_sha256(&self) -> String {
-        let mut hash = Sha256::new();
-        for spec in self.params.specs() {
-            for x in self.params.get(spec) {
-                hash.update(x.to_le_bytes());
-            }
+        let (mut hash, mut room) = (Sha256::new(), Vec::new());
+        for tensor in self.weights() {
+            hash.update(form::value_bytes(tensor.data.fetch(&mut room)));
         }
         hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
     }

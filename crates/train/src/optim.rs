@@ -53,7 +53,11 @@ impl Optimizer {
         })
     }
     /// The names of the moments in a checkpoint, with their memory.
-    pub(crate) fn moments(&mut self) -> [(&'static str, &mut Buffer); 2] {
+    pub(crate) fn moments(&self) -> [(&'static str, &Buffer); 2] {
+        [("optim.m", &self.m), ("optim.v", &self.v)]
+    }
+    /// The same, to be set.
+    pub(crate) fn moments_mut(&mut self) -> [(&'static str, &mut Buffer); 2] {
         [("optim.m", &mut self.m), ("optim.v", &mut self.v)]
     }
     /// Bytes of the moments.
@@ -164,7 +168,7 @@ mod tests {
             (Sgd, 0.0, [0, 0]),
         ] {
             let config = Config { optimizer, momentum, ..Config::default() };
-            let mut o = Optimizer::new(&config, 64).unwrap();
+            let o = Optimizer::new(&config, 64).unwrap();
             assert_eq!(o.size_bytes(), 4 * (m + v), "{optimizer:?}");
             let named = o.moments().map(|(name, moment)| (name, moment.len()));
             assert_eq!(named, [("optim.m", m), ("optim.v", v)], "{optimizer:?}");

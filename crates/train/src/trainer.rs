@@ -3,46 +3,29 @@
 //! [`Trainer::step`] is the nine stages for one chunk. All memory is made in [`Trainer::new`]; a step allocates nothing.
 //! A checkpoint holds all that a step depends on, so that a resumed run has the same bits (design section 2).
 
-use crate::checkpoint::{Snapshot, Tensor};
+use crate::checkpoint::Snapshot;
 use crate::clip::{self, Norm};
 use crate::config::{Config, ScheduleKind};
 use crate::error::TrainError;
 use crate::eval::{self, Evaluation};
 use crate::groups::Groups;
 use crate::loss;
-use crate::model::{CharModel, field, layout, multiplying};
+use crate::model::{CharModel, field};
 use crate::optim::Optimizer;
 use crate::phases::{PhaseClock, Phases};
 use crate::sample::{self, SampleOptions};
 use crate::schedule::{Plateau, Standing, learning_rate};
-use gatemill_cell::{Chunk, LayerState, Network, NetworkOptions, OutOfMemory, WeightGrads};
+use gatemill_cell::{Chunk, Network, NetworkOptions, WeightGrads};
 use gatemill_corpus::{Corpus, Fetcher, Lanes, Split};
 use gatemill_crew::Crew;
 use gatemill_kernels::{Dropout, Kernels};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::time::Instant;
 
-/// Floating-point operations of a step that make up for one more worker: with fewer the workers pass their data around
-/// for longer than they save (doc/performance.md).
-const FLOP_PER_WORKER: f64 = 1e7;
-/// Below so many hidden units the data passed around grow beside the operations.
-const FEW_UNITS: usize = 64;
+mod cost; // what a step will take
+mod snapshot; // a checkpoint's content
 
-/// Workers that a step of this configuration can use.
-fn most_workers(config: &Config, vocab: usize) -> usize {
-    let flop = 6.0 * multiplying(config, vocab) * config.tokens_per_step() as f64;
-    let thin = (FEW_UNITS as f64 / config.hidden as f64).max(1.0);
-    (flop / (FLOP_PER_WORKER * thin * thin * thin)).max(1.0) as usize
-}
-
-/// A rehearsal runs this part of a chunk's steps.
-const REHEARSED_PART: usize = 8;
-
-/// A symbol on its way into a record: a JSON value, and its digits in three copies. Generous, as is the next.
-const SYMBOL_TEXT_BYTES: usize = 64;
-/// The rest of a record, and names and shapes.
-const RECORD_BYTES: usize = 1 << 20;
+pub use cost::{Cost, weight_bytes};
 
 /// Where a run stands: all that a step depends on beside weights, moments and states.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -97,19 +80,6 @@ pub struct EpochEnd {
     pub epoch: u64,
     /// Token mean of the loss over the epoch, nats per symbol.
     pub train_nats: f64,
-}
-
-/// What a run will cost.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Cost {
-    /// Parameters, PyTorch's count.
-    pub parameters: u64,
-    /// Bytes of weights, gradients, moments and buffers.
-    pub memory_bytes: u64,
-    /// Training symbols of an epoch that no chunk takes: the tail of each lane.
-    pub dropped_symbols: u64,
-    /// Multiply-adds of a training step per token times two: 6 x the weights that multiply.
-    pub flops_per_token: f64,
 }
 
 /// A model in training.
@@ -175,7 +145,7 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         let config = &model.config;
         let (steps, lanes) = (config.seq, config.batch);
-        let most = most_workers(config, model.vocab.len());
+        let most = cost::most_workers(config, model.vocab.len());
         // Bits do not depend on it. Where the system refuses the threads, all of the crew's will do.
         let fewer = (most < crew.threads()).then(|| Crew::new(most).ok()).flatten();
         let workers = fewer.map_or_else(|| Arc::clone(&crew), Arc::new);
@@ -324,44 +294,6 @@ impl Trainer {
         self.network.nats(self.model.config.seq)
     }
 
-    /// Seconds that a step will take, by a trial of a part of one; nothing that a step depends on is touched.
-    ///
-    /// Errors: the corpus fails.
-    pub fn rehearse(&mut self) -> Result<f64, TrainError> {
-        let Self { model, network, grads, norm, corpus, workers: crew, kernels, .. } = self;
-        let config = &model.config;
-        let (batch, most) = (config.batch, config.seq);
-        let part = most.div_ceil(REHEARSED_PART);
-        let mut reader = Lanes::new(corpus, Split::Train, batch, part)?;
-        let mut symbols = reader.chunk(most);
-        reader.fill(0, part, &mut symbols)?;
-        let (ids, targets) = (&symbols.inputs, &symbols.targets);
-        let state = network.state();
-        let mut chunk = |steps: usize| {
-            let begun = Instant::now();
-            let chunk = Chunk { steps, ids, targets, scale: 0.0, ..Chunk::default() };
-            network.forward(crew, kernels, &model.params, &chunk);
-            network.backward(crew, kernels, &model.params, &chunk);
-            grads.compute(crew, kernels, &model.params, network, ids);
-            begun.elapsed().as_secs_f64()
-        };
-        // The first touch of weights and code is nothing to go by. Then what one step of time costs, and what each more
-        // does: some of the work is the same however long the chunk.
-        chunk(part);
-        let mut least = |steps| chunk(steps).min(chunk(steps)).min(chunk(steps));
-        let (one, some) = (least(1), least(part));
-        let each = (some - one).max(0.0) / part.saturating_sub(1).max(1) as f64;
-        let seconds = (one + each * (most - 1) as f64) * config.accumulate as f64;
-        let mut rest = || {
-            let begun = Instant::now();
-            let _ = norm.of(crew, kernels, grads.sum());
-            model.params.derive(crew, kernels);
-            begun.elapsed().as_secs_f64()
-        };
-        let seconds = seconds + rest().min(rest()).min(rest());
-        network.set_state(&state);
-        Ok(seconds)
-    }
     /// Takes a score of the validation text in, for a schedule that goes by it. Some: the learning rate after a cut.
     pub(crate) fn observe_score(&mut self, nats: f64) -> Option<f64> {
         let (config, total, progress) = (&self.model.config, self.total_steps(), &mut self.progress);
@@ -377,7 +309,7 @@ impl Trainer {
         self.model.config.steps = Some(steps);
     }
     /// Whether every weight and moment is a finite number, as a checkpoint must be.
-    pub fn is_finite(&mut self) -> bool {
+    pub fn is_finite(&self) -> bool {
         let finite = |x: &[f32]| x.iter().all(|x| x.is_finite());
         let weights = self.model.params.specs().iter().all(|spec| finite(&self.model.params.get(spec)));
         weights && self.optimizer.moments().iter().all(|(_, moment)| finite(moment))
@@ -439,140 +371,21 @@ impl Trainer {
     pub fn sample(&self, options: &SampleOptions) -> Result<Vec<u8>, TrainError> {
         sample::text(&self.model, options, &self.crew, &self.kernels)
     }
-
-    /// What the run costs.
-    pub fn cost(&self) -> Cost {
-        let config = &self.model.config;
-        let memory = self.model.params.size_bytes()
-            + self.network.size_bytes()
-            + self.grads.size_bytes()
-            + self.groups.size_bytes()
-            + self.optimizer.size_bytes();
-        let used = self.chunks_per_epoch * config.tokens_per_step();
-        Cost {
-            parameters: self.model.parameters() as u64,
-            memory_bytes: memory as u64,
-            dropped_symbols: self.corpus.symbols(Split::Train).saturating_sub(used),
-            flops_per_token: 6.0 * multiplying(config, self.model.vocab.len()),
-        }
-    }
-
-    /// Whether a checkpoint could be copied out of the trainer now: its tensors, their names, the vocabulary's text.
-    ///
-    /// Errors: no memory. An allocation that fails in the middle of the copy would end the program instead.
-    pub(crate) fn room_for_snapshot(&self) -> Result<(), TrainError> {
-        let config = &self.model.config;
-        let tensors = 4 * self.model.params.layout().params() + self.optimizer.size_bytes();
-        let states = 4 * 2 * config.layers * config.lanes() * config.hidden;
-        let bytes = tensors + states + SYMBOL_TEXT_BYTES * self.model.vocab.len() + RECORD_BYTES;
-        Vec::<u8>::new().try_reserve_exact(bytes).map_err(|_| OutOfMemory { bytes }.into())
-    }
-
-    /// The model alone, for `best.safetensors`.
-    pub fn model_snapshot(&self) -> Snapshot {
-        self.model.snapshot()
-    }
-
-    /// A checkpoint: model, moments (`optim.*`), carried states (`state.*`), counters, corpus fingerprint, tier.
-    pub fn snapshot(&mut self) -> Snapshot {
-        let mut snapshot = self.model.snapshot();
-        let params = &self.model.params;
-        for (name, moment) in self.optimizer.moments() {
-            for spec in params.specs().iter().filter(|_| !moment.is_empty()) {
-                let data = params.export(spec, moment);
-                snapshot.tensors.push(Tensor {
-                    name: format!("{name}.{}", spec.name),
-                    shape: spec.shape.clone(),
-                    data,
-                });
-            }
-        }
-        let shape = vec![self.model.config.lanes(), self.model.config.hidden];
-        for (l, state) in self.groups.all(&self.network).into_iter().enumerate() {
-            let tensor = |name: &str, data| Tensor { name: format!("state.{name}_l{l}"), shape: shape.clone(), data };
-            snapshot.tensors.push(tensor("h", state.h));
-            snapshot.tensors.extend(state.c.map(|c| tensor("c", c)));
-        }
-        if let Some(meta) = &mut snapshot.meta {
-            meta.insert("progress".into(), serde_json::to_value(&self.progress).unwrap_or_default());
-            meta.insert("step".into(), self.progress.step.into());
-            meta.insert("corpus".into(), self.corpus.fingerprint().to_string().into());
-            meta.insert("isa".into(), self.kernels.name().into());
-        }
-        snapshot
-    }
-
-    fn restore(&mut self, snapshot: &Snapshot) -> Result<(), TrainError> {
-        let tensor = |name: String, len: usize| match snapshot.tensor(&name) {
-            Some(t) if t.data.len() == len => Ok(&t.data),
-            Some(_) => Err(TrainError::Model(format!("`{name}` has another size"))),
-            None => Err(TrainError::Model(format!("`{name}` is missing: this is a model, not a checkpoint"))),
-        };
-        let params = &self.model.params;
-        for (name, moment) in self.optimizer.moments() {
-            let used = !moment.is_empty();
-            for spec in params.specs().iter().filter(|_| used) {
-                params.import(spec, tensor(format!("{name}.{}", spec.name), spec.len())?, moment)?;
-            }
-        }
-        let len = self.model.config.lanes() * self.model.config.hidden;
-        let mut states = Vec::new();
-        for (l, now) in self.network.state().iter().enumerate() {
-            let c = if now.c.is_some() { Some(tensor(format!("state.c_l{l}"), len)?.clone()) } else { None };
-            states.push(LayerState { h: tensor(format!("state.h_l{l}"), len)?.clone(), c });
-        }
-        self.groups.set_all(&states, &mut self.network);
-        Ok(())
-    }
 }
 
 fn total_steps(config: &Config, chunks_per_epoch: u64) -> u64 {
     config.steps.unwrap_or(config.epochs.saturating_mul(chunks_per_epoch))
 }
 
-/// Bytes that a model of this configuration over `vocab` symbols needs for its weights alone; for checks before
-/// anything is allocated.
-pub fn weight_bytes(config: &Config, vocab: usize) -> u64 {
-    4 * layout(config, vocab).params() as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use gatemill_corpus::OpenOptions;
+    use std::time::Instant;
 
-    fn trainer(config: &Config, text: &str) -> Trainer {
+    pub(super) fn trainer(config: &Config, text: &str) -> Trainer {
         let corpus = Corpus::from_bytes("text", text.as_bytes().to_vec(), &OpenOptions::default()).unwrap();
         Trainer::new(config, Arc::new(corpus), Arc::new(Crew::new(2).unwrap()), Kernels::best()).unwrap()
-    }
-
-    #[test]
-    fn a_step_has_as_many_workers_as_it_can_use() {
-        let workers = |hidden, batch, seq| {
-            let config = Config { layers: 1, hidden, batch, seq, ..Config::default() };
-            most_workers(&config, 65)
-        };
-        assert_eq!(workers(32, 1, 32), 1);
-        assert_eq!(workers(128, 1, 4), 1);
-        assert!(workers(128, 50, 50) > 100);
-        assert!(workers(64, 32, 32) > 2);
-    }
-
-    #[test]
-    fn a_rehearsal_leaves_no_trace() {
-        let config = Config { layers: 2, hidden: 17, batch: 3, seq: 9, accumulate: 2, ..Config::default() };
-        let text = "it turns and it turns ".repeat(40);
-        let hash_after = |rehearsed: &[u64]| {
-            let mut trainer = trainer(&config, &text);
-            for step in 0..6 {
-                if rehearsed.contains(&step) {
-                    assert!(trainer.rehearse().unwrap() > 0.0);
-                }
-                trainer.step().unwrap();
-            }
-            trainer.weights_sha256()
-        };
-        assert_eq!(hash_after(&[0, 3, 4]), hash_after(&[]));
     }
 
     #[test]
@@ -613,7 +426,7 @@ mod tests {
         }
         assert_eq!(trainer.weights_sha256(), before);
         assert!(trainer.is_finite() && trainer.step_count() == 0);
-        let state = trainer.snapshot();
+        let state = trainer.snapshot().held();
         assert!(state.tensor("state.h_l0").unwrap().data.iter().all(|&h| h == 0.0), "the state has not moved");
     }
 }

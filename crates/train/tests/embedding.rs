@@ -4,8 +4,8 @@
 use gatemill_corpus::{Corpus, OpenOptions, builtin};
 use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
-use gatemill_train::checkpoint::Snapshot;
 use gatemill_train::checkpoint::form::{decode, encode};
+use gatemill_train::checkpoint::{Elements, Snapshot};
 use gatemill_train::{CellKind, CharModel, Config, SampleOptions, Trainer, weight_bytes};
 use serde_json::json;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ fn crew(threads: usize) -> Arc<Crew> {
 }
 
 /// Through the bytes of a file and back.
-fn reread(snapshot: &Snapshot) -> Snapshot {
+fn reread<E: Elements>(snapshot: &Snapshot<E>) -> Snapshot {
     decode(&encode(snapshot).expect("encoded")).expect("decoded").snapshot
 }
 
@@ -52,7 +52,7 @@ fn a_model_with_an_embedding_learns_and_survives_its_file() {
             let place = format!("{cell:?} E {} tied {}", config.embed, config.tied);
             let mut trainer =
                 Trainer::new(&config, corpus.clone(), crew.clone(), kernels).unwrap_or_else(|e| panic!("{place}: {e}"));
-            let start = trainer.model().snapshot();
+            let start = trainer.model().snapshot().held();
             let losses: Vec<f64> = (0..60).map(|_| trainer.step().expect("a step").train_nats).collect();
             assert!(losses[59] < losses[0] - 0.5, "{place}: {} nats, then {}", losses[0], losses[59]);
 
@@ -122,7 +122,7 @@ fn a_stop_and_other_threads_leave_no_trace_in_an_embedding() {
 fn a_file_that_does_not_fit_names_all_that_is_wrong() {
     let (corpus, crew, kernels) = (corpus(), crew(1), Kernels::best());
     let [one_hot, own, tied] = configs(CellKind::Lstm)
-        .map(|config| CharModel::new(&config, corpus.vocab(), &crew, &kernels).expect("a model").snapshot());
+        .map(|config| CharModel::new(&config, corpus.vocab(), &crew, &kernels).expect("a model").snapshot().held());
     let vocab = corpus.vocab().len();
     let refused = |snapshot: &Snapshot| CharModel::load(snapshot, &crew, &kernels).expect_err("refused").to_string();
     let with = |record: &Snapshot, tensors: &Snapshot| Snapshot {

@@ -48,7 +48,7 @@ fn every_optimizer_learns_and_resumes_with_its_moments() {
 
         let mut half = trainer(&given);
         steps(&mut half, 30);
-        let snapshot = half.snapshot();
+        let snapshot = half.snapshot().held();
         let mut names: Vec<&str> = snapshot.tensors.iter().map(|t| t.name.as_str()).collect();
         names.retain(|name| name.ends_with(".rnn.weight_hh_l0"));
         let want: Vec<String> = moments.iter().map(|m| format!("{m}.rnn.weight_hh_l0")).collect();

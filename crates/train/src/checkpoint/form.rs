@@ -27,6 +27,7 @@ use serde_json::{Map, Value};
 
 use super::form_error::{FormError, PRINTED_CHARS, escaped};
 use super::header::{Entry, MAX_NAME_BYTES, MAX_TENSORS, METADATA_KEY, parse_header, parse_object};
+use super::snapshot::{Elements, Snapshot, Tensor};
 
 /// The version that is written; every version up to it is read.
 pub const FORMAT_VERSION: u64 = 1;
@@ -39,33 +40,6 @@ const RECORD_KEY: &str = "gatemill";
 const RECORD_START: &str = "{\"checksum\":\"crc32:";
 /// Length of [`RECORD_START`], the digits, the quote and the comma.
 const RECORD_HEAD_BYTES: usize = RECORD_START.len() + 8 + 2;
-
-/// A named array of f32 in row-major order.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Tensor {
-    /// Its key in the file, such as `rnn.weight_ih_l0`: unique, at most 512 bytes, no control characters.
-    pub name: String,
-    /// Sizes of its dimensions; their product is the number of elements, at least 1.
-    pub shape: Vec<usize>,
-    /// The elements.
-    pub data: Vec<f32>,
-}
-
-/// What one file holds. The order of the tensors is kept.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Snapshot {
-    /// Weights, and for a checkpoint `optim.*` and `state.*`.
-    pub tensors: Vec<Tensor>,
-    /// All that is no tensor. `None` writes and means a file without record and checksums, which is no checkpoint.
-    pub meta: Option<Map<String, Value>>,
-}
-
-impl Snapshot {
-    /// The tensor of this name.
-    pub fn tensor(&self, name: &str) -> Option<&Tensor> {
-        self.tensors.iter().find(|tensor| tensor.name == name)
-    }
-}
 
 /// Values of a tensor that are legal but need a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,23 +64,25 @@ pub struct Decoded {
 /// The snapshot as the bytes of a file.
 ///
 /// Errors: names, shapes and counts that [`decode`] would refuse, or a header beyond [`MAX_HEADER_BYTES`].
-pub fn encode(snapshot: &Snapshot) -> Result<Vec<u8>, FormError> {
-    let mut bytes = encode_head(snapshot)?;
+pub fn encode<E: Elements>(snapshot: &Snapshot<E>) -> Result<Vec<u8>, FormError> {
+    let mut room = Vec::new();
+    let mut bytes = encode_head(snapshot, &mut room)?;
     for tensor in &snapshot.tensors {
-        bytes.extend_from_slice(&value_bytes(&tensor.data));
+        bytes.extend_from_slice(&value_bytes(tensor.data.fetch(&mut room)));
     }
     Ok(bytes)
 }
 
-/// The first part of [`encode`]: the length and the header. The tensors' [`value_bytes`] follow it in order.
-pub(super) fn encode_head(snapshot: &Snapshot) -> Result<Vec<u8>, FormError> {
+/// The first part of [`encode`]: the length and the header. The tensors' [`value_bytes`] follow it in order. For the
+/// checksums every tensor is fetched, one at a time, into `room`.
+pub(super) fn encode_head<E: Elements>(snapshot: &Snapshot<E>, room: &mut Vec<f32>) -> Result<Vec<u8>, FormError> {
     if snapshot.tensors.len() > MAX_TENSORS {
         return Err(FormError::TooManyTensors { cap: MAX_TENSORS });
     }
     let mut metadata = Map::new();
     metadata.insert("format".to_owned(), "pt".into());
     if let Some(meta) = &snapshot.meta {
-        metadata.insert(RECORD_KEY.to_owned(), encode_record(&snapshot.tensors, meta).into());
+        metadata.insert(RECORD_KEY.to_owned(), encode_record(&snapshot.tensors, meta, room).into());
     }
     let mut json = format!("{{\"{METADATA_KEY}\":{}", Value::Object(metadata));
     let mut names = std::collections::BTreeSet::new();
@@ -119,7 +95,7 @@ pub(super) fn encode_head(snapshot: &Snapshot) -> Result<Vec<u8>, FormError> {
         if !names.insert(&tensor.name) {
             return Err(FormError::Duplicate { tensor: tensor.name.clone() });
         }
-        let found_bytes = std::mem::size_of_val(tensor.data.as_slice());
+        let found_bytes = tensor.data.count().saturating_mul(VALUE_BYTES as usize);
         let shape: Vec<u64> = tensor.shape.iter().map(|&size| size as u64).collect();
         check_shape(&tensor.name, &shape, found_bytes as u64)?;
         let end = begin.saturating_add(found_bytes);
@@ -139,7 +115,7 @@ pub(super) fn encode_head(snapshot: &Snapshot) -> Result<Vec<u8>, FormError> {
 }
 
 /// The f32 of a tensor as the file has them. On little-endian machines a view, nothing is copied.
-pub(super) fn value_bytes(data: &[f32]) -> Cow<'_, [u8]> {
+pub(crate) fn value_bytes(data: &[f32]) -> Cow<'_, [u8]> {
     if cfg!(target_endian = "little") {
         Cow::Borrowed(bytemuck::cast_slice(data))
     } else {
@@ -299,21 +275,24 @@ fn check_shape(name: &str, shape: &[u64], found_bytes: u64) -> Result<(), FormEr
 
 /// CRC-32 (IEEE) over, in this order: the name's length, the name, the number of dimensions, each size, the data;
 /// numbers as u64 little-endian.
-pub fn tensor_checksum(tensor: &Tensor) -> u32 {
+pub fn tensor_checksum(name: &str, shape: &[usize], data: &[f32]) -> u32 {
     let mut crc = crc32fast::Hasher::new();
-    crc.update(&(tensor.name.len() as u64).to_le_bytes());
-    crc.update(tensor.name.as_bytes());
-    crc.update(&(tensor.shape.len() as u64).to_le_bytes());
-    for &size in &tensor.shape {
+    crc.update(&(name.len() as u64).to_le_bytes());
+    crc.update(name.as_bytes());
+    crc.update(&(shape.len() as u64).to_le_bytes());
+    for &size in shape {
         crc.update(&(size as u64).to_le_bytes());
     }
-    crc.update(&value_bytes(&tensor.data));
+    crc.update(&value_bytes(data));
     crc.finalize()
 }
 
-fn encode_record(tensors: &[Tensor], meta: &Map<String, Value>) -> String {
-    let checksums: Map<String, Value> =
-        tensors.iter().map(|tensor| (tensor.name.clone(), format!("{:08x}", tensor_checksum(tensor)).into())).collect();
+fn encode_record<E: Elements>(tensors: &[Tensor<E>], meta: &Map<String, Value>, room: &mut Vec<f32>) -> String {
+    let mut checksums = Map::new();
+    for tensor in tensors {
+        let checksum = tensor_checksum(&tensor.name, &tensor.shape, tensor.data.fetch(room));
+        checksums.insert(tensor.name.clone(), format!("{checksum:08x}").into());
+    }
     let mut body = Map::new();
     body.insert("format_version".to_owned(), FORMAT_VERSION.into());
     body.insert("meta".to_owned(), Value::Object(meta.clone()));
@@ -379,7 +358,7 @@ fn decode_record(metadata: &[(String, String)]) -> Result<Option<Record>, FormEr
 impl Record {
     /// Checks a tensor that begins at byte `offset` of the file.
     fn check(&self, tensor: &Tensor, offset: u64) -> Result<(), FormError> {
-        let found = format!("{:08x}", tensor_checksum(tensor));
+        let found = format!("{:08x}", tensor_checksum(&tensor.name, &tensor.shape, &tensor.data));
         match self.checksums.get(&tensor.name).and_then(Value::as_str) {
             Some(saved) if saved == found => Ok(()),
             Some(saved) => {

@@ -19,14 +19,16 @@ pub(crate) mod holder;
 mod keep;
 mod lock;
 mod read;
+mod snapshot;
 mod write;
 
-pub use form::{Decoded, Snapshot, Tensor};
+pub use form::Decoded;
 pub use form_error::FormError;
 pub use keep::{Keep, KeepError};
 pub use lock::{RunFolder, StartError};
 pub use read::{LoadError, Loaded, ReadError, load_model, newest, read_file};
-pub use write::{MAX_FAILURES, SaveError, SaveOutcome, SaveStep, Saved, Saver, replace_file};
+pub use snapshot::{Elements, Snapshot, Tensor};
+pub use write::{MAX_FAILURES, SaveError, SaveOutcome, SaveStep, Saved, Saver, replace_file, replace_snapshot};
 
 /// What someone should be told although the work went on. Printing it gives one sentence.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::form::{Decoded, Snapshot, decode_from};
-use super::{FormError, Notice, best_path, checkpoints_folder, step_path, steps_in};
+use super::form::{Decoded, decode_from};
+use super::{FormError, Notice, Snapshot, best_path, checkpoints_folder, step_path, steps_in};
 use crate::storage::{PathKind, Storage};
 
 /// Why one file cannot be used.

@@ -5,19 +5,21 @@
 //! retried (a second fsync would succeed although the data is gone), and the next attempt starts with a new file.
 //! Three failed attempts in a row are the end: a run that cannot save is lost time.
 //!
-//! Promises: an error leaves every file that was saved before untouched; saves never overlap (`&mut self`).
+//! A snapshot's tensors are fetched one at a time, twice: for the checksums in the head, and for the file.
+//!
+//! Promises: an error leaves every file that was saved before untouched; saves never overlap (`&mut self`); no two tensors
+//! are fetched at once.
 
-use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::form::{Snapshot, encode_head, value_bytes};
+use super::form::{encode_head, value_bytes};
 use super::keep::{Keep, Keeper, is_temporary, temporary_path};
-use super::{FormError, Notice, best_path, checkpoints_folder, step_path};
-use crate::storage::{Storage, folder_of};
+use super::{Elements, FormError, Notice, Snapshot, best_path, checkpoints_folder, step_path};
+use crate::storage::{NewFile, Storage, folder_of};
 
 /// Failed attempts in a row after which a run gives up.
 pub const MAX_FAILURES: u32 = 3;
@@ -142,7 +144,7 @@ impl Saver {
     }
 
     /// Saves the checkpoint of `step`. It needs a record: [`Snapshot::meta`] must not be `None`.
-    pub fn save(&mut self, step: u64, snapshot: &Snapshot) -> SaveOutcome {
+    pub fn save<E: Elements>(&mut self, step: u64, snapshot: &Snapshot<E>) -> SaveOutcome {
         let path = step_path(&self.run, step);
         // From here until it is saved anew, a file of this name counts for nothing when old ones are removed.
         self.keeper.doubt(step);
@@ -156,7 +158,7 @@ impl Saver {
     }
 
     /// Saves the best model so far, `RUN/best.safetensors`, over the one before it.
-    pub fn save_best(&mut self, snapshot: &Snapshot) -> SaveOutcome {
+    pub fn save_best<E: Elements>(&mut self, snapshot: &Snapshot<E>) -> SaveOutcome {
         let path = best_path(&self.run);
         let result = self.write(&path, snapshot);
         self.outcome(path, None, result)
@@ -170,17 +172,11 @@ impl Saver {
         }
     }
 
-    fn write(&mut self, path: &Path, snapshot: &Snapshot) -> Result<u64, SaveError> {
-        let form = |source| SaveError::Form { path: path.to_owned(), source };
+    fn write<E: Elements>(&mut self, path: &Path, snapshot: &Snapshot<E>) -> Result<u64, SaveError> {
         if snapshot.meta.is_none() {
-            return Err(form(FormError::NoRecord));
+            return Err(SaveError::Form { path: path.to_owned(), source: FormError::NoRecord });
         }
-        let head = encode_head(snapshot).map_err(form)?;
-        let mut parts = vec![Cow::Borrowed(head.as_slice())];
-        parts.extend(snapshot.tensors.iter().map(|tensor| value_bytes(&tensor.data)));
-        let (size_bytes, next) = replace(self.storage.as_ref(), path, &parts, self.next_temporary)?;
-        self.next_temporary = next;
-        Ok(size_bytes)
+        write_snapshot(self.storage.as_ref(), path, snapshot, &mut self.next_temporary)
     }
 
     fn outcome(&mut self, path: PathBuf, step: Option<u64>, result: Result<u64, SaveError>) -> SaveOutcome {
@@ -208,18 +204,51 @@ impl Saver {
 
 /// Writes any other file of a run, such as its configuration, by the same protocol.
 pub fn replace_file(storage: &dyn Storage, path: &Path, content: &[u8]) -> Result<(), SaveError> {
-    replace(storage, path, &[Cow::Borrowed(content)], 0).map(|_| ())
+    replace(storage, path, content.len() as u64, &mut 0, |file| file.write_all(content))
 }
 
-/// The protocol. Returns the length of the file and the number of the temporary that was used.
+/// Writes a snapshot that is no checkpoint of a run, such as a model of the caller's, by the same protocol.
+pub fn replace_snapshot<E: Elements>(
+    storage: &dyn Storage,
+    path: &Path,
+    snapshot: &Snapshot<E>,
+) -> Result<(), SaveError> {
+    write_snapshot(storage, path, snapshot, &mut 0).map(|_| ())
+}
+
+/// Writes the bytes that [`super::form::encode`] gives. Returns how many.
+fn write_snapshot<E: Elements>(
+    storage: &dyn Storage,
+    path: &Path,
+    snapshot: &Snapshot<E>,
+    temporary: &mut u64,
+) -> Result<u64, SaveError> {
+    let mut room = Vec::new();
+    let form = |source| SaveError::Form { path: path.to_owned(), source };
+    let head = encode_head(snapshot, &mut room).map_err(form)?;
+    // In memory before, on the disk after: no overflow.
+    let values: usize = snapshot.tensors.iter().map(|tensor| tensor.data.count()).sum();
+    let size_bytes = head.len() as u64 + (size_of::<f32>() * values) as u64;
+    replace(storage, path, size_bytes, temporary, |file| {
+        file.write_all(&head)?;
+        for tensor in &snapshot.tensors {
+            file.write_all(&value_bytes(tensor.data.fetch(&mut room)))?;
+        }
+        Ok(())
+    })?;
+    Ok(size_bytes)
+}
+
+/// The protocol around `write`, which gives the file its `needed_bytes`. `number` is the first that the temporary may
+/// have, and then the one that it had.
 fn replace(
     storage: &dyn Storage,
     path: &Path,
-    parts: &[Cow<'_, [u8]>],
-    first_temporary: u64,
-) -> Result<(u64, u64), SaveError> {
+    needed_bytes: u64,
+    number: &mut u64,
+    write: impl FnOnce(&mut dyn NewFile) -> io::Result<()>,
+) -> Result<(), SaveError> {
     let folder = folder_of(path);
-    let needed_bytes = parts.iter().map(|part| part.len() as u64).sum();
     // The room that is left is asked after the temporary is gone: it is what the next attempt will find.
     let failed = |step: SaveStep, temporary: Option<&Path>, source: io::Error| {
         if let Some(temporary) = temporary {
@@ -231,16 +260,15 @@ fn replace(
     };
 
     // A temporary that could not be removed keeps its name; its successor takes the next one.
-    let mut number = first_temporary;
+    let first = *number;
     let (temporary, mut file) = loop {
-        let temporary = temporary_path(path, number);
+        let temporary = temporary_path(path, *number);
         match storage.create_new(&temporary) {
             Ok(file) => break (temporary, file),
             Err(error)
-                if error.kind() == io::ErrorKind::AlreadyExists
-                    && number.wrapping_sub(first_temporary) < NAME_ATTEMPTS =>
+                if error.kind() == io::ErrorKind::AlreadyExists && number.wrapping_sub(first) < NAME_ATTEMPTS =>
             {
-                number = number.wrapping_add(1);
+                *number = number.wrapping_add(1);
             }
             // A creation may fail after it has happened, so the name is cleared all the same.
             Err(error) => return Err(failed(SaveStep::Create, Some(&temporary), error)),
@@ -248,11 +276,9 @@ fn replace(
     };
     debug_assert!(temporary.file_name().is_some_and(is_temporary), "a start must know it for a temporary");
 
-    for part in parts {
-        if let Err(error) = file.write_all(part) {
-            drop(file);
-            return Err(failed(SaveStep::Write, Some(&temporary), error));
-        }
+    if let Err(error) = write(file.as_mut()) {
+        drop(file);
+        return Err(failed(SaveStep::Write, Some(&temporary), error));
     }
     if let Err(error) = file.sync() {
         drop(file);
@@ -265,5 +291,5 @@ fn replace(
     if let Err(error) = storage.sync_folder(folder) {
         return Err(failed(SaveStep::SyncFolder, None, error));
     }
-    Ok((needed_bytes, number))
+    Ok(())
 }

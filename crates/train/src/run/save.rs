@@ -4,6 +4,7 @@ use super::{Observer, RUN_KEY, Run, RunError};
 use crate::checkpoint::{SaveOutcome, Saved, Snapshot};
 use crate::error::TrainError;
 use crate::events::{self, Event};
+use crate::export::Export;
 
 impl Run {
     /// Saves a checkpoint. A failure is a notice; the third in a row an error.
@@ -33,7 +34,7 @@ impl Run {
     /// Saves the model as the best one so far.
     pub(super) fn save_best(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
         self.trainer.room_for_snapshot()?;
-        let mut snapshot = self.trainer.model_snapshot();
+        let mut snapshot = self.trainer.model().snapshot();
         self.annotate(&mut snapshot);
         let outcome = self.saver.save_best(&snapshot);
         self.settle(outcome, observer)
@@ -93,7 +94,7 @@ impl Run {
     }
 
     /// Adds the run's own part to a snapshot's record.
-    fn annotate(&self, snapshot: &mut Snapshot) {
+    fn annotate(&self, snapshot: &mut Snapshot<Export<'_>>) {
         if let Some(meta) = &mut snapshot.meta {
             let run = serde_json::json!({ "settings": self.settings, "state": self.state });
             meta.insert(RUN_KEY.to_owned(), run);

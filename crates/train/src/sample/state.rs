@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use crate::checkpoint::{ReadError, SaveError, Snapshot, Tensor, form, read_file, replace_file};
+use crate::checkpoint::{ReadError, SaveError, Snapshot, Tensor, read_file, replace_snapshot};
 use crate::storage::Storage;
 
 /// `kind` in the record.
@@ -182,8 +182,7 @@ impl SampleState {
 
     /// Saves it at `path`, in the place of an older one: at every moment the old file or the new one is whole.
     pub fn save(&self, storage: &dyn Storage, path: &Path) -> Result<(), SaveError> {
-        let form = |source| SaveError::Form { path: path.to_owned(), source };
-        replace_file(storage, path, &form::encode(&self.snapshot()).map_err(form)?)
+        replace_snapshot(storage, path, &self.snapshot())
     }
 
     /// Reads and checks the state at `path`. Whether it is this model's is asked where it is used.
@@ -217,6 +216,7 @@ impl SampleState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::form;
 
     fn state() -> SampleState {
         let layer = |x: f32| LayerState { h: vec![x, -x, 0.5, x / 3.0], c: Some(vec![3.0 * x, 0.0, 1e-30, -9.0]) };

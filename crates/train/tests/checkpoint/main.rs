@@ -3,6 +3,7 @@
 #![allow(non_snake_case, reason = "fault tests carry the ids of the fault catalogue")]
 
 mod faults;
+mod fetched;
 mod form;
 mod load;
 mod model;

@@ -18,7 +18,7 @@ fn whole(cell: CellKind) -> Snapshot {
     let (crew, kernels) = tools();
     let config = Config { cell, layers: 2, hidden: 5, batch: 2, seq: 3, ..Config::default() };
     let vocab = Vocab::of(VocabKind::Chars, b"abc").unwrap();
-    CharModel::new(&config, &vocab, &crew, &kernels).unwrap().snapshot()
+    CharModel::new(&config, &vocab, &crew, &kernels).unwrap().snapshot().held()
 }
 
 /// Why a snapshot is refused; always bad data, exit code 3.
