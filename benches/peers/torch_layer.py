@@ -93,7 +93,7 @@ def compare(name, pair, x, tokens, args):
     factor = torch.randn(*data.shape[:-1], columns)
     checked(pair, x, factor)
     calls = {who: work(layer, x, factor) for who, layer in pair.items()}
-    told(name, tokens, measured(calls, args.seconds, args.rounds), tokens=tokens)
+    told(name, tokens, measured(calls, args.seconds, args.rounds))
 
 
 def overhead(args):
