@@ -25,6 +25,7 @@ mod supply;
 mod asan;
 mod benches;
 mod fuzz;
+mod header;
 mod install;
 mod record;
 mod tiers;
@@ -78,6 +79,8 @@ enum Task {
         #[arg(long, value_name = "FOLDER")]
         from: Option<std::path::PathBuf>,
     },
+    /// Make bindings/c/include/gatemill.h anew, after a change of bindings/c/src.
+    Header,
     /// Measure Gatemill beside PyTorch, ONNX Runtime, candle and burn, alternating; installs PyTorch (gigabytes).
     Compare(compare::CompareArgs),
 }
@@ -107,6 +110,10 @@ fn run(args: Args) -> Result<bool> {
         }
         Task::RecordBenches { cpu, from } => {
             record::run(&workspace, cpu.as_deref(), from.as_deref())?;
+            true
+        }
+        Task::Header => {
+            header::renew(&workspace)?;
             true
         }
         Task::Compare(args) => compare::run(&workspace, &args)?,

@@ -2,7 +2,7 @@
 
 use crate::report::{self, Row};
 use crate::workspace::Workspace;
-use crate::{asan, benches, borders, fuzz, install, spelling, style, supply, tiers, wheel};
+use crate::{asan, benches, borders, fuzz, header, install, spelling, style, supply, tiers, wheel};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ pub(crate) struct Suite {
 }
 
 /// Every suite.
-pub(crate) const SUITES: [Suite; 13] = [
+pub(crate) const SUITES: [Suite; 14] = [
     Suite { name: "fmt", checks: "rustfmt leaves every file as it is", run: style::fmt },
     Suite {
         name: "borders",
@@ -31,6 +31,7 @@ pub(crate) const SUITES: [Suite; 13] = [
     },
     Suite { name: "supply", checks: "licences and sources of every dependency (deny.toml)", run: supply::run },
     Suite { name: "spelling", checks: "typos in code and prose (typos.toml)", run: spelling::run },
+    Suite { name: "header", checks: "the C header is what cbindgen makes of bindings/c", run: header::run },
     Suite { name: "clippy", checks: "no lint, in any target", run: style::clippy },
     Suite { name: "docs", checks: "rustdoc without a warning", run: style::docs },
     Suite { name: "tests", checks: "every test and doctest, on this CPU's best tier", run: tiers::best },

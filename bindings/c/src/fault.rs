@@ -96,3 +96,37 @@ pub(crate) fn entry(f: impl FnOnce() -> Result<(), Fault>) -> GatemillStatus {
 pub extern "C" fn gatemill_last_error() -> *const c_char {
     LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
+
+#[cfg(test)]
+#[allow(non_snake_case, reason = "fault tests carry the ids of the fault catalogue")]
+mod tests {
+    use super::*;
+    use std::ffi::CStr;
+
+    fn message() -> String {
+        // SAFETY: the library's own text, which ends with a zero byte.
+        unsafe { CStr::from_ptr(gatemill_last_error()) }.to_string_lossy().into_owned()
+    }
+
+    #[test]
+    fn fault_A03_a_panic_stops_at_the_border() {
+        assert_eq!(entry(|| panic!("a test's {}", "own")), GatemillStatus::Internal);
+        assert!(message().contains("a test's own"), "{}", message());
+        assert_eq!(entry(|| std::panic::panic_any(7)), GatemillStatus::Internal);
+        assert!(message().contains("no words"), "{}", message());
+        // A payload that panics when it is dropped is not dropped.
+        struct Bad;
+        impl Drop for Bad {
+            fn drop(&mut self) {
+                panic!("dropped");
+            }
+        }
+        assert_eq!(entry(|| std::panic::panic_any(Bad)), GatemillStatus::Internal);
+        // What succeeds leaves the message.
+        assert_eq!(entry(|| Ok(())), GatemillStatus::Ok);
+        assert!(message().contains("no words"), "{}", message());
+        // A zero byte ends no message early.
+        assert_eq!(entry(|| Err(Fault::usage("a\0b"))), GatemillStatus::Usage);
+        assert_eq!(message(), "a b");
+    }
+}

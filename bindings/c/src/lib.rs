@@ -1,6 +1,6 @@
 //! Gatemill behind a C ABI: what `include/gatemill.h` says.
 //!
-//! Every entry goes through [`fault::entry`]: the host's floating-point mode is read, a panic stops there, an error becomes
+//! Every entry goes through `fault::entry`: the host's floating-point mode is read, a panic stops there, an error becomes
 //! a status and a message. Objects are numbers in a table (`handle.rs`), so that a handle which was freed or never was is
 //! an error and not a crash; arrays of the caller's become slices in one place (`memory.rs`), after all that can be seen
 //! of them has been checked.
