@@ -62,8 +62,17 @@ fn step(c: &mut Criterion) {
         for v in 0..id_c.map_or(0, |_| H / LANES) {
             ws.vector_mut(id_c.expect("an LSTM"), v, 1).copy_from_slice(&h0[v * LANES..][..LANES]);
         }
-        let op =
-            Op::Gates(GatesOp { layer: 0, t: 0, x: Some(id_x), h: id_h, c: id_c, gates, dropped: None, inner: None });
+        let op = Op::Gates(GatesOp {
+            layer: 0,
+            t: 0,
+            x: Some(id_x),
+            h: id_h,
+            c: id_c,
+            gates,
+            dropped: None,
+            inner: None,
+            begun: false,
+        });
         let (dropout, output_dropout, arrays) = (None, None, Arrays::default());
         let weights_of = params.weights();
         let pass = Pass { weights: weights_of, ids: &[], targets: &[], scale: 0.0, dropout, output_dropout, arrays };
