@@ -56,6 +56,7 @@ pub(crate) fn install<S: AsRef<std::ffi::OsStr>>(
 pub(crate) fn program(workspace: &Workspace, package: &str, version: &str, program: &str) -> Result<PathBuf> {
     let folder = workspace.tools().join(format!("{package}-{version}"));
     let wanted = format!("{package}=={version}");
-    let made = Environment { folder, interpreter: "python3", sees_system: false, packages: &[&wanted] }.made(workspace)?;
+    let made =
+        Environment { folder, interpreter: "python3", sees_system: false, packages: &[&wanted] }.made(workspace)?;
     Ok(made.with_file_name(program))
 }

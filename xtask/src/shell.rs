@@ -27,7 +27,8 @@ impl Count {
         if line.trim() == "Success" {
             self.passed += 1;
         }
-        let Some(counts) = line.split_once("test result: ").map(|(_, counts)| counts).or_else(|| of_pytest(line)) else {
+        let Some(counts) = line.split_once("test result: ").map(|(_, counts)| counts).or_else(|| of_pytest(line))
+        else {
             return;
         };
         for part in counts.split([';', '.', ',']) {

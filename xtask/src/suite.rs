@@ -40,11 +40,7 @@ pub(crate) const SUITES: [Suite; 13] = [
         checks: "cargo install, and the installed command from another folder",
         run: install::run,
     },
-    Suite {
-        name: "python",
-        checks: "the wheel, installed with PyTorch and without, and its tests",
-        run: wheel::run,
-    },
+    Suite { name: "python", checks: "the wheel, installed with PyTorch and without, and its tests", run: wheel::run },
     Suite { name: "benches", checks: "every bench once, verified by the oracle", run: benches::run },
     Suite { name: "asan", checks: "crates with unsafe code under AddressSanitizer (nightly)", run: asan::run },
     Suite { name: "fuzz", checks: "10 seconds of each fuzz target (nightly)", run: fuzz::run },

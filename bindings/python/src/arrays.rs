@@ -55,7 +55,9 @@ fn rows_lie(name: &str, array: &Bound<'_, PyArrayDyn<f32>>, batch_first: bool) -
     // A dimension of one element has any stride.
     let stride = |i: usize| match strides[i] {
         _ if shape[i] == 1 => Some(0),
-        bytes => usize::try_from(bytes).ok().filter(|b| b.is_multiple_of(size_of::<f32>())).map(|b| b / size_of::<f32>()),
+        bytes => {
+            usize::try_from(bytes).ok().filter(|b| b.is_multiple_of(size_of::<f32>())).map(|b| b / size_of::<f32>())
+        }
     };
     let strides: Option<Vec<usize>> = (0..shape.len()).map(stride).collect();
     let Some(strides) = strides else {
@@ -96,7 +98,11 @@ impl<'py> In<'py> {
         // SAFETY: strides are not negative, so the array's elements lie between its first and its last, `floats` floats of
         // one buffer, which the borrow keeps alive and unwritten by safe code.
         let data = unsafe { std::slice::from_raw_parts(self.array.data(), lie.floats) };
-        Ok(if self.shape().len() == 2 { Rows::packed(data, lie.packed()) } else { Rows::strided(data, lie.step, lie.lane) })
+        Ok(if self.shape().len() == 2 {
+            Rows::packed(data, lie.packed())
+        } else {
+            Rows::strided(data, lie.step, lie.lane)
+        })
     }
 }
 

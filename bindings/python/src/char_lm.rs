@@ -38,7 +38,9 @@ fn same_process(process: u32) -> PyResult<()> {
     if process == std::process::id() {
         return Ok(());
     }
-    Err(PyRuntimeError::new_err("this model was loaded before a fork, in the parent process: load it again in this one"))
+    Err(PyRuntimeError::new_err(
+        "this model was loaded before a fork, in the parent process: load it again in this one",
+    ))
 }
 
 impl CharLm {

@@ -46,9 +46,16 @@ impl Shape {
     /// Errors: x is no such thing, or has other columns.
     fn of(x: &In<'_>, inputs: usize, batch_first: bool, sizes: Option<Vec<usize>>) -> PyResult<Self> {
         let shape = x.shape();
-        let wrong = |expected: String| Err(PyValueError::new_err(format!("`x` has shape {shape:?} instead of {expected}")));
+        let wrong =
+            |expected: String| Err(PyValueError::new_err(format!("`x` has shape {shape:?} instead of {expected}")));
         let (steps, lanes) = match (&sizes, shape) {
-            (None, &[a, b, columns]) if columns == inputs => if batch_first { (b, a) } else { (a, b) },
+            (None, &[a, b, columns]) if columns == inputs => {
+                if batch_first {
+                    (b, a)
+                } else {
+                    (a, b)
+                }
+            }
             (None, _) if batch_first => return wrong(format!("[batch, steps, {inputs}]")),
             (None, _) => return wrong(format!("[steps, batch, {inputs}]")),
             (Some(sizes), &[rows, columns]) if columns == inputs && sizes.iter().sum::<usize>() == rows => {
@@ -160,6 +167,7 @@ impl Stack {
     /// Shapes: x `[T, B, I]`, `[B, T, I]` where `batch_first`, or `[N, I]` with the lanes of each step in `batch_sizes`;
     /// initial: h `[L*D, B, H or P]`, c `[L*D, B, H]`; y as x with D*H columns.
     #[pyo3(signature = (x, initial, out, *, batch_first, batch_sizes=None, position=None))]
+    #[expect(clippy::too_many_arguments, reason = "each is an argument of Python's, by its name")]
     fn forward(
         &self,
         py: Python<'_>,
@@ -208,6 +216,7 @@ impl Stack {
     ///
     /// Shapes as `forward`'s. A d_last that is None is zero.
     #[pyo3(signature = (lease, d_y, d_last, *, d_x, d_initial, tensors, batch_first, batch_sizes=None))]
+    #[expect(clippy::too_many_arguments, reason = "each is an argument of Python's, by its name")]
     fn backward(
         &self,
         py: Python<'_>,
@@ -276,7 +285,13 @@ impl Stack {
         Ok(State::of(numbers, self.parts, lanes))
     }
     /// One step without dropout: x `[B, I]` and the state before it give y `[B, D*H]` and the state after it, in place.
-    fn step(&self, py: Python<'_>, x: &Bound<'_, PyAny>, state: &Bound<'_, State>, y: &Bound<'_, PyAny>) -> PyResult<()> {
+    fn step(
+        &self,
+        py: Python<'_>,
+        x: &Bound<'_, PyAny>,
+        state: &Bound<'_, State>,
+        y: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
         tell_mode(py)?;
         let (x, mut y, state) = (In::new("x", x)?, Out::new("y", y)?, state.get());
         if x.shape().last() != Some(&self.inputs) || y.shape().last() != Some(&self.outputs) {
@@ -304,4 +319,3 @@ impl Stack {
         *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
-

@@ -69,4 +69,3 @@ pub(crate) fn isa() -> PyResult<String> {
     let kernels = Kernels::from_env().map_err(|error| PyRuntimeError::new_err(error.to_string()))?;
     Ok(kernels.name().to_owned())
 }
-

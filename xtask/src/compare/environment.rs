@@ -39,8 +39,12 @@ pub(crate) fn gatemill(workspace: &Workspace, binary: Option<&Path>) -> Result<P
 
 /// The interpreter of the virtual environment, which is made once.
 pub(crate) fn python(workspace: &Workspace) -> Result<PathBuf> {
-    let environment =
-        Environment { folder: folder(workspace).join("venv"), interpreter: "python3", sees_system: false, packages: &PACKAGES };
+    let environment = Environment {
+        folder: folder(workspace).join("venv"),
+        interpreter: "python3",
+        sees_system: false,
+        packages: &PACKAGES,
+    };
     println!("{} in {}: PyTorch takes gigabytes and minutes, once", PACKAGES.join(" "), environment.folder.display());
     if let Some(why) = python::need_venv(workspace, environment.interpreter)? {
         bail!("no Python environment can be made: {why}");
