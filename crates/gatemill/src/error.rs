@@ -3,8 +3,8 @@
 use gatemill_cell::{BatchError, OutOfMemory, ParamsError, RowsError};
 use gatemill_crew::CrewError;
 use gatemill_kernels::{IsaError, StackError};
-use gatemill_train::TrainError;
 use gatemill_train::checkpoint::{LoadError, SaveError};
+use gatemill_train::{ErrorKind, TrainError};
 use std::path::PathBuf;
 
 /// Why a call did nothing. The arguments are as they were, but for outputs that a failed pass may have begun to fill.
@@ -102,6 +102,25 @@ pub enum Error {
     /// The character model: its configuration, its text, its training.
     #[error(transparent)]
     Train(#[from] TrainError),
+}
+
+impl Error {
+    /// The class of this error: what the command line's exit codes and the C library's status codes tell apart.
+    pub fn kind(&self) -> ErrorKind {
+        let of_exit_code = |code| match code {
+            4 => ErrorKind::Io,
+            6 => ErrorKind::Resources,
+            _ => ErrorKind::BadData,
+        };
+        match self {
+            Error::OutOfMemory(_) | Error::Crew(_) => ErrorKind::Resources,
+            Error::Load(error) => of_exit_code(error.exit_code()),
+            Error::Save(SaveError::Form { .. }) => ErrorKind::BadData,
+            Error::Save(_) => ErrorKind::Io,
+            Error::Model { source, .. } | Error::Train(source) => source.kind(),
+            _ => ErrorKind::Usage,
+        }
+    }
 }
 
 /// A tensor that does not fit the stack.

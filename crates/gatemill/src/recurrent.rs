@@ -166,6 +166,11 @@ impl Recurrent {
     pub fn state(&self, lanes: usize) -> Result<State, Error> {
         Ok(self.state_form(lanes)?.zeros())
     }
+    /// Floats of h, and of c where the cell is an LSTM, of a state of so many lanes. Errors: more than memory has.
+    pub fn state_len(&self, lanes: usize) -> Result<(usize, Option<usize>), Error> {
+        let form = self.state_form(lanes)?;
+        Ok((form.layers * form.h, form.c.map(|c| form.layers * c)))
+    }
     pub(crate) fn state_form(&self, lanes: usize) -> Result<StateForm, Error> {
         let form = StateForm::new(&self.options, lanes);
         form.ok_or_else(|| OutOfMemory { bytes: usize::MAX }.into())
