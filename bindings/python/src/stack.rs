@@ -167,7 +167,7 @@ impl Stack {
     /// Shapes: x `[T, B, I]`, `[B, T, I]` where `batch_first`, or `[N, I]` with the lanes of each step in `batch_sizes`;
     /// initial: h `[L*D, B, H or P]`, c `[L*D, B, H]`; y as x with D*H columns.
     #[pyo3(signature = (x, initial, out, *, batch_first, batch_sizes=None, position=None))]
-    #[allow(clippy::too_many_arguments, reason = "a Python function's arguments by name")]
+    #[expect(clippy::too_many_arguments, reason = "each is an argument of Python's, by its name")]
     fn forward(
         &self,
         py: Python<'_>,
@@ -216,7 +216,7 @@ impl Stack {
     ///
     /// Shapes as `forward`'s. A d_last that is None is zero.
     #[pyo3(signature = (lease, d_y, d_last, *, d_x, d_initial, tensors, batch_first, batch_sizes=None))]
-    #[allow(clippy::too_many_arguments, reason = "a Python function's arguments by name")]
+    #[expect(clippy::too_many_arguments, reason = "each is an argument of Python's, by its name")]
     fn backward(
         &self,
         py: Python<'_>,
