@@ -56,7 +56,7 @@ impl Recurrent {
             }
             None => network.clear_state(),
         }
-        let params = self.weights.packed(crew, &self.kernels);
+        let params = self.weights.packed(&self.kernels);
         network.forward_rows((crew, &self.kernels), params, &Chunk { steps, dropout, ..Chunk::default() }, x, &y);
         if tape.mode == Mode::Training {
             tape.forward = Some(Forward { weights: self.weights.stamp(), dropout });
@@ -126,7 +126,7 @@ impl Recurrent {
                 network.set_final_grad_of(i, h, c);
             }
         }
-        let params = self.weights.packed(crew, &self.kernels);
+        let params = self.weights.packed(&self.kernels);
         let chunk = Chunk { steps, dropout, ..Chunk::default() };
         network.backward_rows((crew, &self.kernels), params, &chunk, d_y, d_x.as_ref());
         if let Some((_, weight_grads)) = &mut grads.grads {
@@ -162,7 +162,7 @@ impl Recurrent {
         state.as_ref().check("state", &form)?;
         tape.lay_out(Batch::Even { steps: 1, lanes })?;
         let Tape { network: Some(network), alone, .. } = tape else { return Err(Error::NoForward) };
-        let params = self.weights.packed(alone, &self.kernels);
+        let params = self.weights.packed(&self.kernels);
         for i in 0..form.layers {
             let (h, c) = state.as_ref().part(i, &form);
             network.set_state_of(i, h, c);

@@ -1,13 +1,13 @@
 //! The weights of a stack: masters, and packed forms that are made once after a change, by whoever needs them first.
 //!
-//! Reading costs one look at an atomic. While somebody packs, the others stand by; a worker of the pool that packs does not
-//! sleep meanwhile but takes part, so nobody waits for one that waits for him.
+//! Reading costs one look at an atomic. Who packs does it alone, on the thread that he is: while he holds the lock he waits
+//! for nobody. A pool that packs for him could give him another pass meanwhile, which would wait for his own lock.
 
 use gatemill_cell::{OutOfMemory, Params};
 use gatemill_crew::Crew;
 use gatemill_kernels::{Kernels, Layout};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A number for each content that any weights ever had, so that a pass can tell whether they are the same still.
 fn next_stamp() -> u64 {
@@ -45,15 +45,15 @@ impl Weights {
         self.stamp
     }
     /// The weights with all that kernels read, packed now if they have changed.
-    pub(crate) fn packed(&self, crew: &Crew, kernels: &Kernels) -> &Params {
+    pub(crate) fn packed(&self, kernels: &Kernels) -> &Params {
         loop {
             if let Some(params) = self.packed.get() {
                 return params;
             }
-            let Some(mut changed) = self.try_changed() else { continue };
+            let mut changed = self.changed();
             // In its place while it is packed: should that panic, it is still there.
             if let Some(params) = changed.as_mut() {
-                params.derive(crew, kernels);
+                params.derive(&Crew::alone(), kernels);
             }
             if let Some(params) = changed.take() {
                 // It was empty: only who holds the lock fills it.
@@ -67,26 +67,13 @@ impl Weights {
             if let Some(params) = self.packed.get() {
                 return f(params);
             }
-            if let Some(changed) = self.try_changed()
-                && let Some(params) = changed.as_ref()
-            {
+            if let Some(params) = self.changed().as_ref() {
                 return f(params);
             }
         }
     }
-    /// The lock, or none after a while in which somebody else had it.
-    fn try_changed(&self) -> Option<MutexGuard<'_, Option<Params>>> {
-        match self.changed.try_lock() {
-            Ok(changed) => Some(changed),
-            Err(TryLockError::Poisoned(changed)) => Some(changed.into_inner()),
-            Err(TryLockError::WouldBlock) => {
-                // A worker of a pool takes up what its pool has to do: the one who packs may be waiting for just that.
-                if rayon::yield_now() != Some(rayon::Yield::Executed) {
-                    std::thread::yield_now();
-                }
-                None
-            }
-        }
+    fn changed(&self) -> MutexGuard<'_, Option<Params>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
     }
     /// Changes the weights; they will be packed anew when next they are needed.
     pub(crate) fn change<R>(&mut self, f: impl FnOnce(&mut Params) -> R) -> Option<R> {
