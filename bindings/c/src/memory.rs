@@ -51,9 +51,11 @@ pub(crate) type Given<'a> = (&'a str, *const f32, usize);
 
 /// Errors: an array that is written shares memory with another of the call. To be asked before any of them is a slice.
 pub(crate) fn apart(written: &[Given<'_>], read: &[Given<'_>]) -> Result<(), Fault> {
-    let range = |&(_, data, len): &Given<'_>| {
+    // One that cannot be there shares nothing: what is wrong with it is said when it becomes a slice.
+    let range = |&(name, data, len): &Given<'_>| {
         let start = data.addr();
-        (!data.is_null() && len > 0).then(|| start..start.saturating_add(len.saturating_mul(size_of::<f32>())))
+        let there = len > 0 && possible(name, data, len).is_ok();
+        there.then(|| start..start.saturating_add(len * size_of::<f32>()))
     };
     for (i, a) in written.iter().enumerate() {
         for b in written[i + 1..].iter().chain(read) {
