@@ -187,6 +187,8 @@ fn a_run_that_goes_on_is_seen_and_not_disturbed() {
 
     // Killed: neither an end nor a holder.
     let mut started = place.spawn("train --resume run --json");
+    // A checkpoint is told before the log has it on disk: with the second the first is there.
+    started.wait_for("checkpoint", 100);
     started.wait_for("checkpoint", 100);
     started.signal("KILL");
     started.finish();
