@@ -79,8 +79,12 @@ pub(crate) fn entry(f: impl FnOnce() -> Result<(), Fault>) -> GatemillStatus {
             let said = payload.downcast_ref::<String>().map(String::as_str);
             let said = said.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no words");
             let message = format!("a fault of Gatemill's own: {said}; please report it");
-            // A payload may panic when it is dropped: it is not.
-            std::mem::forget(payload);
+            // A payload may panic when it is dropped; what that panic says is dropped likewise, once, and then let be.
+            if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+                && let Err(last) = catch_unwind(AssertUnwindSafe(|| drop(next)))
+            {
+                std::mem::forget(last);
+            }
             Fault::new(GatemillStatus::Internal, message)
         }
     };
@@ -114,7 +118,7 @@ mod tests {
         assert!(message().contains("a test's own"), "{}", message());
         assert_eq!(entry(|| std::panic::panic_any(7)), GatemillStatus::Internal);
         assert!(message().contains("no words"), "{}", message());
-        // A payload that panics when it is dropped is not dropped.
+        // A payload may panic when it is dropped.
         struct Bad;
         impl Drop for Bad {
             fn drop(&mut self) {
