@@ -186,8 +186,10 @@ impl Workspace {
     /// are not inside it.
     pub fn window(&mut self, of: BufId, vector: usize, columns: usize) -> BufId {
         let whole = self.grid(of);
-        let (first, width) = (vector * LANES, columns.next_multiple_of(LANES));
-        let inside = matches!(whole.columns, Columns::RowMajor(c) if first + width <= c.next_multiple_of(LANES));
+        let (first, width) =
+            (vector.saturating_mul(LANES), columns.checked_next_multiple_of(LANES).unwrap_or(usize::MAX));
+        let end = first.saturating_add(width);
+        let inside = matches!(whole.columns, Columns::RowMajor(c) if end <= c.next_multiple_of(LANES));
         assert!(inside, "a window of {columns} columns from {first} on of {:?}", whole.columns);
         self.grids.push(Grid { first: whole.first + first, columns: Columns::RowMajor(columns), width, ..*whole });
         BufId(self.grids.len() - 1)

@@ -2,8 +2,8 @@
 
 use gatemill_kernels::{
     Arrays, BufId, Cell, Columns, Dropout, Embedding, GateGradOp, GatesOp, HeadGradOp, Input, InputGradOp, Kernels,
-    LayerShape, Layout, Op, Order, Panels, Part, Pass, ReadoutOp, Space, Tokens, Variant, WeightTile, Weights,
-    Workspace,
+    LayerShape, Layout, LevelOp, Op, Order, Panels, Part, Pass, ReadoutOp, Space, StackShape, Tokens, Variant,
+    WeightTile, Weights, Workspace,
 };
 
 const STEPS: usize = 2;
@@ -86,6 +86,9 @@ impl Field {
             more: false,
         }
     }
+    fn level_op(&self) -> LevelOp {
+        LevelOp { layer: 1, t: 0, parts: [Some(self.h), Some(self.d_y), None], y: self.h2, dropped: None }
+    }
     fn readout_op(&self) -> ReadoutOp {
         ReadoutOp { t: 0, h: self.h, logits: self.logits, nats: self.nats }
     }
@@ -130,6 +133,7 @@ fn the_field_itself_is_accepted() {
     f.run(Op::HeadGrad(HeadGradOp { t: 0, d_logits: f.logits, d_y: f.d_y }), |_| ());
     f.run(Op::GateGrad(f.gate_grad_op()), |_| ());
     f.run(Op::InputGrad(f.input_grad_op()), |_| ());
+    f.run(Op::Level(f.level_op()), |_| ());
     f.weight_grad(f.tile(), 0, ALL, 64 * H);
     Kernels::best().symbol_grad(&f.ws, &f.tile(), &f.ids, &ALL, &mut [0.0; 64 * V]);
     Kernels::best().bias_grad(&f.ws, &f.tile(), &ALL, &mut [0.0; 64]);
@@ -203,6 +207,40 @@ refused! {
         |f| f.run(Op::InputGrad(InputGradOp { layer: 0, ..f.input_grad_op() }), |_| ());
     input_grad_into_lanes: "input gradient: one buffer in two roles",
         |f| f.run(Op::InputGrad(InputGradOp { d_x: Some(f.d_h), ..f.input_grad_op() }), |_| ());
+
+    input_grad_added_to_a_part_of_its_place: "input gradient: one buffer in two roles", |f| {
+        let part = f.ws.window(f.d_y, 0, H);
+        f.run(Op::InputGrad(InputGradOp { from: Some(part), ..f.input_grad_op() }), |_| ())
+    };
+    input_grad_added_to_lanes: "input gradient: buffer `d_x` is",
+        |f| f.run(Op::InputGrad(InputGradOp { from: Some(f.nats), ..f.input_grad_op() }), |_| ());
+    level_of_no_part: "begins no level", |f| f.run(Op::Level(LevelOp { parts: [None; 3], ..f.level_op() }), |_| ());
+    level_in_the_place_of_a_part: "level: one buffer in two roles",
+        |f| f.run(Op::Level(LevelOp { y: f.h, ..f.level_op() }), |_| ());
+    level_of_other_columns: "level: buffer `y` is",
+        |f| f.run(Op::Level(LevelOp { y: f.logits, ..f.level_op() }), |_| ());
+    level_of_a_narrow_part: "level: buffer `a part` is", |f| {
+        let part = f.ws.window(f.d_y, 0, H - 1);
+        f.run(Op::Level(LevelOp { parts: [Some(f.h), Some(part), None], ..f.level_op() }), |_| ())
+    };
+    level_dropped_by_nothing: "level: a dropped copy without dropout",
+        |f| f.run(Op::Level(LevelOp { parts: [Some(f.h), None, None], dropped: Some(f.d_y), ..f.level_op() }), |_| ());
+
+    window_beyond_its_buffer: "a window of 17 columns from 16 on", |f| f.ws.window(f.h, 1, 17);
+    window_that_wraps_around: "a window of 16 columns from", |f| f.ws.window(f.h, usize::MAX / 16, 16);
+    window_of_panels: "a window of 16 columns from 0 on of Panels", |f| f.ws.window(f.c, 0, 16);
+    window_as_a_whole: "a window is no buffer by itself", |f| { let w = f.ws.window(f.h, 0, 16); f.ws.buf(w).len() };
+    window_read_beyond: "17 columns", |f| { let w = f.ws.window(f.h, 0, 16); f.ws.row(w, 0, 17).len() };
+    weight_grad_beyond_a_window: "weight gradient: columns 10..17", |f| {
+        let a = f.ws.window(f.h, 1, 4);
+        Kernels::best().weight_grad(&f.ws, &f.tile(), (a, 10, None), &ALL, &mut [0.0; 7 * 64])
+    };
+    tile_beyond_a_window: "is not inside", |f| {
+        let d = f.ws.add(Space::Tokens, Columns::RowMajor(48)).unwrap();
+        let d = f.ws.window(d, 2, 16);
+        f.weight_grad(WeightTile { d, first_vector: 1, vectors: 1, ..f.tile() }, 0, ALL, 16)
+    };
+    stack_of_nothing: "`hidden` is 0", |_f| Layout::stack(&StackShape::new(Cell::Gru, 3, 0, 2));
 
     tile_of_a_panel_too_many: "is not inside",
         |f| f.weight_grad(WeightTile { panel: 2, ..f.tile() }, 0, ALL, 64);

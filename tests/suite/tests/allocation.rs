@@ -1,4 +1,5 @@
-//! A training step allocates nothing: forward, backward, weight gradients, norm, Adam, derived weights, state.
+//! A training step allocates nothing: forward, backward, weight gradients, norm, Adam, derived weights, state. Nor does a
+//! batch of another form that the memory suffices for.
 //!
 //! A global allocator counts every call of every thread of the process, so nothing else may happen in it: this file is
 //! one test, its crews live to the end (a worker that ends frees its memory when it pleases), and every worker has run a
@@ -7,12 +8,13 @@
 //! back all that it takes.
 #![allow(unsafe_code, reason = "a counting allocator is an unsafe trait; it forwards every call unchanged")]
 
+use gatemill_cell::{Batch, Chunk, Direction, Network, NetworkOptions, Params, StackShape};
 use gatemill_crew::{Crew, Split};
-use gatemill_kernels::{Cell, Kernels};
+use gatemill_kernels::{Cell, Dropout, Kernels};
 use gatemill_suite::{CELLS, Learner, Model, crew, fma_tiers, tiers};
 use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 
 /// The system's allocator, counted.
 struct Counting;
@@ -70,6 +72,49 @@ fn calls_per_step(model: Model, crew: &Crew, kernels: &Kernels) -> [(u64, i64); 
     })
 }
 
+/// Calls of the allocator while a stack of both directions takes batch after batch, none larger than the first.
+fn calls_of_batches(crew: &Crew, kernels: &Kernels, (cell, direction): (Cell, Direction), split: Split) -> u64 {
+    let shape = StackShape { direction, residual: true, ..StackShape::new(cell, 5, 21, 2) };
+    let layout = Arc::new(gatemill_kernels::Layout::stack(&shape));
+    let mut params = Params::zeroed(Arc::clone(&layout)).expect("memory");
+    params.masters_mut().fill(0.01);
+    params.derive(crew, kernels);
+    let options = NetworkOptions {
+        steps: 7,
+        lanes: 9,
+        backward: true,
+        dropout: true,
+        input_grad: true,
+        split: Some(split),
+        ..NetworkOptions::default()
+    };
+    let mut network = Network::stack(&layout, &shape, options).expect("memory");
+    let mut grads = network.weight_grads(crew, 1).expect("memory");
+    let (h, c) = (vec![0.1; 9 * 21], vec![0.1; 9 * 21]);
+    crew.steady(|| {
+        let mut batch = |batch: Batch<'_>| {
+            network.set_batch(batch).expect("memory that suffices");
+            let (steps, lanes) = (network.steps(), network.lanes());
+            let c = |n: usize| (cell == Cell::Lstm).then(|| &c[..n]);
+            for layer in 0..layout.layers().len() {
+                network.set_state_of(layer, &h[..lanes * 21], c(lanes * 21));
+                network.set_final_grad_of(layer, &h[..lanes * 21], c(lanes * 21));
+            }
+            let chunk = Chunk { steps, dropout: Some(Dropout::new(0.25, 1, 2, 3)), ..Chunk::default() };
+            network.forward(crew, kernels, &params, &chunk);
+            network.backward(crew, kernels, &params, &chunk);
+            grads.compute(crew, kernels, &params, &network, &[]);
+        };
+        batch(Batch::Even { steps: 7, lanes: 9 });
+        let before = CALLS.load(Ordering::SeqCst);
+        batch(Batch::Packed { batch_sizes: &[9, 5, 5, 1] });
+        batch(Batch::Even { steps: 1, lanes: 9 });
+        batch(Batch::Packed { batch_sizes: &[3, 3, 3, 2, 2, 2, 1] });
+        batch(Batch::Even { steps: 7, lanes: 9 });
+        CALLS.load(Ordering::SeqCst) - before
+    })
+}
+
 /// E and whether it is tied: one-hot, an embedding of its own, the readout's.
 const EMBEDDINGS: [(usize, bool); 3] = [(0, false), (21, false), (HIDDEN, true)];
 const HIDDEN: usize = 70;
@@ -96,6 +141,17 @@ fn a_step_allocates_nothing() {
                         let counts = calls_per_step(model, crew, &kernels);
                         assert_eq!(counts, [(0, 0); 3], "{kernels:?} {} threads {model:?}", crew.threads());
                     }
+                }
+            }
+        }
+    }
+    for (i, crew) in crews.iter().enumerate() {
+        for kernels in fma_tiers() {
+            for cell in CELLS {
+                for direction in [Direction::Reverse, Direction::Concat, Direction::Sum] {
+                    let split = [Split::Lanes, Split::Units][i % 2];
+                    let calls = calls_of_batches(crew, &kernels, (cell, direction), split);
+                    assert_eq!(calls, 0, "{kernels:?} {} threads {cell:?} {direction:?}", crew.threads());
                 }
             }
         }
