@@ -8,8 +8,8 @@ use crate::weight_grad::WeightGrads;
 use crate::workspace::{Bufs, Form, Needs, allocate};
 use gatemill_crew::{Crew, Split};
 use gatemill_kernels::{
-    Arrays, Batch, BatchError, Direction, Dropout, Kernels, Layout, Op, Order, OutOfMemory, Pass, StackShape, Tokens,
-    Workspace,
+    Arrays, Batch, BatchError, Direction, Dropout, Kernels, LayerLayout, Layout, Op, Order, OutOfMemory, Pass,
+    StackShape, Tokens, Workspace,
 };
 use std::sync::Arc;
 
@@ -174,8 +174,7 @@ impl Network {
         self.split.unwrap_or_else(|| Split::suited(self.lanes(), crew.threads(), 4 * self.layout.params()))
     }
     pub(crate) fn forward_split(&self, crew: &Crew) -> Split {
-        let multiplied = self.layout.layers().iter().map(|l| l.w_hh.len() + l.t_ih.len());
-        let largest = 4 * multiplied.max().unwrap_or(0);
+        let largest = self.layout.layers().iter().map(LayerLayout::multiplied_bytes).max().unwrap_or(0);
         self.split.unwrap_or_else(|| Split::of_forward(self.split(crew), crew.threads(), largest))
     }
     pub(crate) fn pass<'a>(params: &'a Params, chunk: &Chunk<'a>, arrays: Arrays<'a>) -> Pass<'a> {

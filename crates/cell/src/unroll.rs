@@ -15,6 +15,7 @@
 //! both.
 
 use crate::workspace::Bufs;
+use gatemill_crew::Split;
 use gatemill_kernels::{
     GateGradOp, GatesOp, HeadGradOp, Input, InputGradOp, InputOp, LayerLayout, Layout, LevelOp, Op, Order, ReadoutOp,
 };
@@ -25,8 +26,6 @@ fn walk(steps: usize, order: Order, back: bool) -> impl Iterator<Item = usize> {
     (0..steps).map(move |i| if falling { steps - 1 - i } else { i })
 }
 
-/// Weights of a layer above which each step waits for them (`doc/performance.md`).
-const STREAMED_BYTES: usize = 10 << 20;
 /// Lanes below which a step's products wait for their weights.
 const FEW_LANES: usize = 8;
 /// Tokens that are taken at once: many for a panel of weights, few for what is kept in between.
@@ -35,7 +34,7 @@ const AHEAD_TOKENS: usize = 256;
 /// Steps whose products with x a layer takes at once; 1: each step its own. The bits are the same.
 fn ahead(layer: &LayerLayout, (steps, lanes): (usize, usize)) -> usize {
     let dense = matches!(layer.shape.input, Input::Dense(_) | Input::Pair(_));
-    let streamed = 4 * (layer.w_ih.len() + layer.w_hh.len()) > STREAMED_BYTES;
+    let streamed = layer.multiplied_bytes() > Split::STREAMED_BYTES;
     if dense && layer.shape.variant.is_plain() && (streamed || lanes < FEW_LANES) {
         (AHEAD_TOKENS / lanes.max(1)).max(4).min(steps)
     } else {

@@ -26,9 +26,8 @@ impl Split {
     /// Weights that each worker's own cache holds. Above, a worker with all of them waits for L3 at every step; with its
     /// part of them it does not, and that outweighs a barrier an operation.
     const OWN_BYTES: usize = 1 << 20;
-    /// Weights of one layer above which every step of its forward pass waits for L3 even with many lanes
-    /// (`doc/performance.md`).
-    const STREAMED_BYTES: usize = 10 << 20;
+    /// Matrices of one layer above which every step of its pass waits for L3 even with many lanes (`doc/performance.md`).
+    pub const STREAMED_BYTES: usize = 10 << 20;
 
     /// The split that serves `lanes` lanes on `workers` workers, with weights of `weight_bytes`.
     pub fn suited(lanes: usize, workers: usize, weight_bytes: usize) -> Self {

@@ -215,7 +215,7 @@ impl LayerShape {
     pub fn h_panels(&self) -> Panels {
         if self.variant.reset_before { Panels::fixed(2 * self.hidden_vectors(), 2) } else { self.panels() }
     }
-    /// Panels of 16 units.
+    /// Panels of 16 units, as those of the cell state.
     pub fn unit_vectors(&self) -> Panels {
         Panels::fixed(self.hidden_vectors(), 1)
     }
@@ -307,6 +307,14 @@ pub struct LayerLayout {
     pub t_inner: Range<usize>,
     /// In which order it takes the tokens of a lane.
     pub order: Order,
+}
+
+impl LayerLayout {
+    /// Bytes of the matrices that a pass multiplies with: W_hh and, where the input is dense, W_ih.
+    pub fn multiplied_bytes(&self) -> usize {
+        let dense = matches!(self.shape.input, Input::Dense(_) | Input::Pair(_));
+        4 * (self.w_hh.len() + if dense { self.w_ih.len() } else { 0 })
+    }
 }
 
 /// Where the readout's tensors lie in the flat buffers.

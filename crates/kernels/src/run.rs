@@ -50,7 +50,7 @@ impl Check<'_> {
     }
     fn cell(&self, id: Option<BufId>, name: &str, space: Space, l: &LayerLayout) -> Option<At> {
         assert_eq!(id.is_some(), l.shape.cell == Cell::Lstm, "{}: `{name}` is for LSTM alone", self.op);
-        id.map(|id| self.at(id, name, space, Columns::Panels(unit_panels(l))))
+        id.map(|id| self.at(id, name, space, Columns::Panels(l.shape.unit_vectors())))
     }
     fn inner(&self, id: Option<BufId>, l: &LayerLayout) -> Option<At> {
         assert_eq!(id.is_some(), l.shape.has_inner(), "{}: `inner` is for a second product alone", self.op);
@@ -74,11 +74,6 @@ impl Check<'_> {
             self.ws.tokens().count()
         );
     }
-}
-
-/// Panels of the cell state: 16 units each.
-pub(crate) fn unit_panels(l: &LayerLayout) -> crate::pack::Panels {
-    crate::pack::Panels::fixed(l.shape.hidden_vectors(), 1)
 }
 
 fn layer<'a>(weights: &Weights<'a>, index: usize) -> &'a LayerLayout {
