@@ -1,0 +1,6 @@
+//! What a recurrent network does: its units and gates over a text, what they tell, how far its gradients reach, and pages
+//! that show it.
+//!
+//! Everything here reads: no model is changed on disk, and numbers come before pages, so that a test can hold them. A page
+//! is one file without network: HTML with its data, style and script inside.
+#![forbid(unsafe_code)]
