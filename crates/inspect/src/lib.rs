@@ -5,4 +5,6 @@
 //! is one file without network: HTML with its data, style and script inside.
 #![forbid(unsafe_code)]
 
+pub mod hello; // the lecture's walk-through, number by number
+
 pub mod page; // one self-contained HTML document, charts, colours
