@@ -39,6 +39,7 @@ pub mod resume;
 mod save; // checkpoints and the best model
 mod settings;
 
+pub use after::sample_options;
 pub use error::RunError;
 pub use settings::{Settings, Source};
 

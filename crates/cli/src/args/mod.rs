@@ -92,6 +92,8 @@ Examples:
   gatemill runs                                    a table of the runs in the folder runs
   gatemill runs runs/book-lstm-2x256-1             its losses, checkpoints, and what it wrote
   gatemill runs runs/book-lstm-2x256-1 --samples   only what it wrote
+  gatemill runs runs/book-lstm-2x256-1 --stages -o stages.html
+                                                   from noise to prose, with the share of real words, as a page
   gatemill runs runs/book-lstm-2x256-1 runs/book-gru-2x256-1
                                                    what sets them apart, and their losses side by side
   gatemill runs --sort val --json                  one JSON object per run on stdout, the best first

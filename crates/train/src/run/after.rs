@@ -6,6 +6,7 @@ use gatemill_corpus::Split;
 
 use super::{Due, Ending, Observer, Run, RunError};
 use crate::checkpoint::{best_path, load_model};
+use crate::config::Config;
 use crate::events::{self, Event};
 use crate::folder;
 use crate::model::CharModel;
@@ -15,6 +16,17 @@ use crate::sample::SampleOptions;
 const SAMPLE_LENGTH: u64 = 300;
 /// Temperature of those samples: below 1, so that early ones are more than noise.
 const SAMPLE_TEMPERATURE: f64 = 0.8;
+
+/// How every sample of a run is drawn: the same seed, the same (empty) prime, so that two of them differ by the weights
+/// alone.
+pub fn sample_options(config: &Config) -> SampleOptions {
+    SampleOptions {
+        length: SAMPLE_LENGTH,
+        temperature: SAMPLE_TEMPERATURE,
+        seed: config.seed,
+        ..SampleOptions::default()
+    }
+}
 
 impl Run {
     /// What is due after a step: evaluation, best model, epoch's end, sample, checkpoint.
@@ -99,13 +111,7 @@ impl Run {
     }
 
     fn sample(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
-        let options = SampleOptions {
-            length: SAMPLE_LENGTH,
-            temperature: SAMPLE_TEMPERATURE,
-            seed: self.config.seed,
-            ..SampleOptions::default()
-        };
-        let text = self.trainer.sample(&options)?;
+        let text = self.trainer.sample(&sample_options(&self.config))?;
         let sample = events::Sample {
             step: self.trainer.step_count(),
             train_nats: self.state.chunk_nats.unwrap_or_default(),
