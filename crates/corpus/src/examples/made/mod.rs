@@ -10,7 +10,7 @@
 //!
 //! Example k is a function of the seed and k. Promises: the same bytes on every machine.
 
-use super::{Examples, Form, Names, Pair, Side};
+use super::{Examples, Form, Names, Pair};
 use crate::random::Draws;
 
 mod dates; // "Mar 12, 21" -> 2021-03-12
