@@ -33,7 +33,9 @@ pub(super) fn tell(runs: &[History], args: &RunsArgs, screen: usize) -> Result<(
 fn looked_up(run: &History, notes: &Progress) -> Stages {
     let mut stages = Stages::of(run);
     let (Some(settings), Some(config)) = (&run.settings, &run.config) else { return stages };
-    if stages.stages.is_empty() {
+    // A task's samples are answers to examples, no prose.
+    let is_task = run.start.as_ref().is_some_and(|start| start.task.is_some());
+    if stages.stages.is_empty() || is_task {
         return stages;
     }
     let opened = corpus::open(&settings.source, config, None, Io::Map);
