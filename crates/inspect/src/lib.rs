@@ -4,3 +4,20 @@
 //! Everything here reads: no model is changed on disk, and numbers come before pages, so that a test can hold them. A page
 //! is one file without network: HTML with its data, style and script inside.
 #![forbid(unsafe_code)]
+
+pub mod page; // one self-contained HTML document, charts, colours
+
+// The microscope: `gatemill inspect`.
+pub mod text; // symbols and characters
+
+pub mod label; // what can be asked of a text
+
+pub mod probe; // which unit tells it
+
+pub mod gate; // how often a gate is open
+
+pub mod hold; // what happens without a unit
+
+pub mod window; // values of some units over a part of the text
+
+pub mod scope; // all of it, and its page

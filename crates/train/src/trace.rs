@@ -36,11 +36,16 @@ impl TracePlan {
     /// 2x128 LSTM on the built-in text, no unit's mean difference reaches 0.001.
     pub const WARM_UP: usize = 512;
 
-    /// All of a text, in so many spans that the warm-up is at most an eighth of what is read.
+    /// All of a text, in spans side by side.
     pub fn whole(symbols: usize) -> Self {
+        Self::part(0..symbols)
+    }
+    /// A part of a text, in so many spans that the warm-up is at most an eighth of what is read.
+    pub fn part(range: Range<usize>) -> Self {
+        let symbols = range.len();
         let lanes = (symbols / (8 * Self::WARM_UP)).clamp(1, LANES);
-        let spans = (0..lanes).map(|b| symbols * b / lanes..symbols * (b + 1) / lanes).collect();
-        Self { spans, warm_up: Self::WARM_UP }
+        let border = |b: usize| range.start + symbols * b / lanes;
+        Self { spans: (0..lanes).map(|b| border(b)..border(b + 1)).collect(), warm_up: Self::WARM_UP }
     }
     /// All of a text as one lane from zero state.
     pub fn exact(symbols: usize) -> Self {
