@@ -5,7 +5,7 @@ use std::path::Path;
 
 use gatemill_corpus::builtin;
 use gatemill_inspect::hold::parse_hold;
-use gatemill_inspect::label::Pattern;
+use gatemill_inspect::label::{Kind, Pattern};
 use gatemill_inspect::scope::{Findings, Options, SHOWN, Scope, ScopeError, Stage, scope};
 use gatemill_train::CellKind;
 use gatemill_train::checkpoint::replace_file;
@@ -21,8 +21,6 @@ use crate::{corpus, json, model};
 const BYTES: u64 = 1_000_000;
 /// The built-in text of training is that of seed 1.
 const SEED: u64 = 2;
-/// Names that are told on stderr.
-const TOLD: usize = 12;
 
 /// Runs the command.
 pub(crate) fn run(args: &InspectArgs) -> Result<u8, Failure> {
@@ -160,23 +158,30 @@ fn summary(seen: &Scope, notes: &Progress) {
         grouped(*chars as u64),
         grouped(*compared as u64)
     ));
-    for cell in probe.names.iter().take(TOLD) {
+    for label in &probe.labels {
+        let mut named = probe.names.iter().filter(|cell| cell.label == label.label);
+        let Some(cell) = named.next() else { continue };
+        let more = match named.count() {
+            0 => String::new(),
+            1 => ", and 1 more unit".to_owned(),
+            n => format!(", and {n} more units"),
+        };
         let which = format!("{} {}:{}", cell.part, cell.layer, cell.unit);
-        notes.line(&format!("cell     {which:<9} {:<22} {:.3}", cell.label, cell.score));
+        let of = if label.kind == Kind::Number { "R2 " } else { "" };
+        notes.line(&format!("cell     {which:<9} {:<22} {of}{:.3}{more}", cell.label, cell.score));
     }
     if probe.names.is_empty() {
         notes.line("cell     no unit has earned a name on this text");
-    } else if probe.names.len() > TOLD {
-        notes.line(&format!("cell     and {} more with a name", probe.names.len().saturating_sub(TOLD)));
     }
     let (names, best) = probe.labels.iter().filter(|l| l.asked).fold((0, 0.5_f64), |(names, best), label| {
-        let binary = label.control.iter().copied().fold(0.0, f64::max);
-        (label.control_names.saturating_add(names), if label.level > 0.8 { best.max(binary) } else { best })
+        let control = label.control.iter().copied().fold(0.0, f64::max);
+        let best = if label.kind == Kind::Binary { best.max(control) } else { best };
+        (label.control_names.saturating_add(names), best)
     });
     notes.line(&format!("control  {names} names from turned labels; their best balanced accuracy is {best:.3}"));
     for hold in &seen.findings.holds {
         notes.line(&format!(
-            "hold     {} {}:{} at {:.3} ({}): {:.3} -> {:.3} bits per character",
+            "hold     {} {}:{} at {:.3} ({}): {:.3} -> {:.3} bits",
             hold.part, hold.layer, hold.unit, hold.value, hold.why, hold.before.all, hold.after.all
         ));
     }

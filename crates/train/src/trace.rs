@@ -36,6 +36,9 @@ impl TracePlan {
     /// 2x128 LSTM on the built-in text, no unit's mean difference reaches 0.001.
     pub const WARM_UP: usize = 512;
 
+    /// Symbols that a [`Trace`] has at most, unless a model without carried state was trained on longer chunks.
+    pub const CHUNK: usize = LANES * STEPS;
+
     /// All of a text, in spans side by side.
     pub fn whole(symbols: usize) -> Self {
         Self::part(0..symbols)
@@ -129,7 +132,8 @@ impl CharModel {
         }
         let no_carry = self.config.no_carry;
         let steps = if no_carry { self.config.seq } else { STEPS };
-        for spans in plan.spans.chunks(LANES) {
+        let side_by_side = if no_carry { (TracePlan::CHUNK / steps).clamp(1, LANES) } else { LANES };
+        for spans in plan.spans.chunks(side_by_side) {
             let begin = |span: &Range<usize>| match no_carry {
                 true => span.start - span.start % steps,
                 false => span.start.saturating_sub(plan.warm_up),

@@ -1,8 +1,8 @@
 //! Code in the manner of C: comments, strings, the condition and the body of an `if`, braces, brackets.
 //!
 //! One pass with a stack of what is open. `//` (not behind a colon, as in an address) and `/*` begin a comment. A string is
-//! a `"` on one line, inside braces or behind one of `( [ { = ,`; in a text without braces there is none. The brackets after
-//! the word `if` are a condition; what follows is its body: the braces, or the one statement up to its `;`. What follows an
+//! a `"` on one line, inside braces or behind one of `( [ { =`; in a text without braces there is none. The brackets after
+//! the word `if`, inside braces, are a condition; what follows is its body: the braces, or the one statement up to its `;`. What follows an
 //! `else` behind such a body is a body too. Prose has brackets and no more of this. A text that does not close what it
 //! opens is set right at its next empty line (brackets) or `}` at a line's start (everything).
 
@@ -122,9 +122,8 @@ impl<'a> Scanner<'a> {
             '/' if next == '/' && (i == 0 || self.at(i - 1) != ':') => Some(Over::LineComment),
             '/' if next == '*' => Some(Over::Comment),
             '"' => {
-                let inside = self.open.iter().any(|o| matches!(o, Open::Brace { .. }));
                 let line = self.chars[i + 1..].iter().take_while(|c| **c != '\n');
-                (line.clone().any(|c| *c == '"') && (inside || "([{=,".contains(self.before(i)))).then_some(Over::String)
+                (line.clone().any(|c| *c == '"') && (self.in_braces() || "([{=".contains(self.before(i)))).then_some(Over::String)
             }
             '\'' => {
                 let end = if next == '\\' { i + 3 } else { i + 2 };
@@ -151,12 +150,13 @@ impl<'a> Scanner<'a> {
         if this.is_alphanumeric() || this == '_' {
             if self.word.is_empty() {
                 self.behind_hash = self.before(i) == '#';
+                // `if` and `else` are no body themselves.
+                let word = self.chars[i..].iter().take(5).take_while(|c| c.is_alphanumeric() || **c == '_');
+                if !matches!(word.collect::<String>().as_str(), "if" | "else") {
+                    self.body();
+                }
             }
             self.word.push(this);
-            // The word may be `if` or `else`, which are no body yet.
-            if !matches!(self.word.as_str(), "i" | "if" | "e" | "el" | "els" | "else") {
-                self.body();
-            }
             return;
         }
         self.end_word();
@@ -203,11 +203,14 @@ impl<'a> Scanner<'a> {
             self.body_ended = false;
         }
     }
+    fn in_braces(&self) -> bool {
+        self.open.iter().any(|o| matches!(o, Open::Brace { .. }))
+    }
     fn end_word(&mut self) {
         let word = std::mem::take(&mut self.word);
         match word.as_str() {
             "" => return,
-            "if" if !self.behind_hash => self.awaited = Awaited::Condition,
+            "if" if !self.behind_hash && self.in_braces() => self.awaited = Awaited::Condition,
             "else" if self.body_ended => self.awaited = Awaited::Body,
             _ => self.body(),
         }

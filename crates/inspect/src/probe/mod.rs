@@ -44,11 +44,11 @@ pub const SHIFTS: usize = 4;
 /// A binary label's least score for a name.
 pub const LEVEL_BINARY: f64 = 0.85;
 /// A number's least score for a name.
-pub const LEVEL_NUMBER: f64 = 0.6;
+pub const LEVEL_NUMBER: f64 = 0.4;
 /// Stretches that a label must have in each half, so that a score means something.
 pub const LEAST_STRETCHES: usize = 20;
 /// Characters that are compared, at most: one in every few of a longer text.
-pub const MOST_COMPARED: usize = 1 << 18;
+pub const MOST_COMPARED: usize = 1 << 17;
 
 /// A part of a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -68,7 +68,7 @@ pub struct LabelFindings {
 pub struct Probe {
     /// By label.
     pub labels: Vec<LabelFindings>,
-    /// The units that have a name: each once, with the label that names it, by falling share.
+    /// The units that have a name: each once, with the label that names it; the best of each label, then the second best.
     pub names: Vec<Cell>,
 }
 
@@ -121,7 +121,15 @@ pub fn findings(tally: &Tally, bins: &Bins, labels: &[Label], halves: &[Range<us
     }
     let mut names: Vec<(f64, Cell)> = names.into_iter().flatten().collect();
     names.sort_by(|a, b| b.0.total_cmp(&a.0));
-    Probe { labels: all, names: names.into_iter().map(|(_, cell)| cell).collect() }
+    Probe { labels: all, names: in_turn(names.into_iter().map(|(_, cell)| cell).collect()) }
+}
+
+/// The best cell of each label, then the second best of each, and so on: no label crowds out the others.
+fn in_turn(names: Vec<Cell>) -> Vec<Cell> {
+    let rank = |i: usize| names[..i].iter().filter(|other| other.label == names[i].label).count();
+    let mut ranked: Vec<(usize, Cell)> = (0..names.len()).map(|i| (rank(i), names[i].clone())).collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, cell)| cell).collect()
 }
 
 fn cell(column: Column, label: &Label, score: &Score, clears: bool) -> Cell {

@@ -16,7 +16,7 @@ use crate::text::Text;
 use gatemill_cell::Part;
 use gatemill_crew::Crew;
 use gatemill_kernels::{Kernels, LANES};
-use gatemill_train::{CharModel, Trace, TracePlan, TrainError};
+use gatemill_train::{CharModel, Moment, Trace, TracePlan, TrainError};
 use std::ops::Range;
 
 /// Of the characters that are compared, one in so many for the control.
@@ -40,7 +40,6 @@ pub struct GateUse {
 #[derive(Debug)]
 pub struct Tally {
     columns: Columns,
-    pub(super) labels: usize,
     /// Numbers of a row: 1 and the labels, in whole vectors.
     width: usize,
     /// By tile: tables `[part][unit][set][bin][width]`, then `[part][unit][open, closed]`.
@@ -51,13 +50,21 @@ pub struct Tally {
     pub compared: usize,
 }
 
-/// A character that is compared.
-struct Row {
-    moment: gatemill_train::Moment,
+/// Characters whose bins are kept before they are counted: each counting walks all tables once, and those of a large model are
+/// more than a cache holds.
+const KEPT: usize = 4096;
+
+/// Characters that wait to be counted.
+#[derive(Default)]
+struct Waiting {
     /// 0: A, 1: B.
-    half: usize,
-    /// Its place among the control's rows.
-    control: Option<usize>,
+    halves: Vec<u8>,
+    /// `[character][width]`.
+    labels: Vec<u32>,
+    /// Which of them the control takes.
+    control: Vec<u32>,
+    /// `[control][SHIFTS][width]`.
+    turned: Vec<u32>,
 }
 
 impl Tally {
@@ -75,58 +82,123 @@ impl Tally {
         let per_tile = columns.parts.len() * LANES * (SETS * BINS * width + 2);
         let mut tally = Self {
             columns,
-            labels: labels.len(),
             width,
             counts: vec![0; columns.tiles() * per_tile],
             squares: vec![vec![0; labels.len()]; SETS],
             compared: 0,
         };
-        let borders: Vec<usize> = (0..=columns.tiles()).map(|i| i * per_tile).collect();
         let every = text.len().div_ceil(MOST_COMPARED).max(1) as u64;
-        let (mut rows, mut real, mut turned) = (Vec::new(), Vec::new(), Vec::new());
-        let mut read = 0;
+        // `[tile][part][unit][character]`: at most a chunk of the trace comes to those that wait.
+        let longest = if model.config.no_carry { model.config.seq } else { 0 };
+        // A little more: columns must not all lie in the same lines of the cache.
+        let room = KEPT + TracePlan::CHUNK.max(longest) + LANES;
+        let mut found = vec![0u8; columns.padded() * room];
+        let mut waiting = Waiting::default();
+        let (mut chosen, mut read) = (Vec::new(), 0);
         model.trace(&text.ids, plan, (crew, kernels), |trace| {
-            rows.clear();
-            real.clear();
-            turned.clear();
+            let first = waiting.halves.len();
+            chosen.clear();
             for &moment in trace.moments() {
                 let Some(at) = text.char_of(moment.at) else { continue };
-                let (few, chosen) = (at as u64 / every, at as u64 % every);
-                if mixed(few) % every != chosen {
+                if mixed(at as u64 / every) % every != at as u64 % every {
                     continue;
                 }
-                let half = usize::from(at >= halves[1].start);
-                let mut put = |rows: &mut Vec<u32>, at: usize, set: usize| {
-                    let from = rows.len();
-                    rows.resize(from + width, 0);
-                    rows[from] = 1;
-                    for (k, label) in labels.iter().enumerate() {
-                        let value = u32::from(label.values[at]);
-                        rows[from + 1 + k] = value;
-                        tally.squares[set][k] += u64::from(value * value);
-                    }
-                };
-                put(&mut real, at, half);
-                let control = (mixed(few ^ 0x5eed) % CONTROL == 0).then_some(turned.len() / width / SHIFTS);
-                if control.is_some() {
-                    for shift in 0..SHIFTS {
-                        let (Range { start, end }, by) = (halves[half].clone(), shift + 1);
-                        let turn = (end - start) * by / (SHIFTS + 1);
-                        put(&mut turned, start + (at - start + turn) % (end - start), 2 * by + half);
-                    }
-                }
-                rows.push(Row { moment, half, control });
+                chosen.push(moment);
+                tally.wait(&mut waiting, labels, halves, at, every);
             }
-            let (rows, real, turned) = (&rows, &real, &turned);
-            crew.tiles(&mut tally.counts, &borders, |tile, counts| {
-                count(trace, (columns, bins), tile, width, (rows, real, turned), counts);
+            let borders: Vec<usize> = (0..=columns.tiles()).map(|i| i * columns.parts.len() * LANES * room).collect();
+            crew.tiles(&mut found, &borders, |tile, found| {
+                bin(trace, (columns, bins), tile, &chosen, found, (room, first));
             });
-            tally.compared += rows.len();
+            if waiting.halves.len() >= KEPT {
+                tally.count(&mut waiting, &found, room, crew);
+            }
+            tally.compared += chosen.len();
+            tally.use_gates(trace, &chosen, crew);
             read += trace.moments().len();
             progress(read);
             Ok::<(), TrainError>(())
         })?;
+        tally.count(&mut waiting, &found, room, crew);
         Ok(tally)
+    }
+    /// Puts a character among those that wait, with its labels and, for the control, those that are turned to it.
+    fn wait(&mut self, waiting: &mut Waiting, labels: &[Label], halves: &[Range<usize>; 2], at: usize, every: u64) {
+        let half = usize::from(at >= halves[1].start);
+        let mut put = |rows: &mut Vec<u32>, at: usize, set: usize| {
+            let from = rows.len();
+            rows.resize(from + self.width, 0);
+            rows[from] = 1;
+            for (k, label) in labels.iter().enumerate() {
+                let value = u32::from(label.values[at]);
+                rows[from + 1 + k] = value;
+                self.squares[set][k] += u64::from(value * value);
+            }
+        };
+        put(&mut waiting.labels, at, half);
+        if mixed(at as u64 / every ^ 0x5eed).is_multiple_of(CONTROL) {
+            waiting.control.push(waiting.halves.len() as u32);
+            for shift in 1..=SHIFTS {
+                let Range { start, end } = halves[half].clone();
+                let turn = (end - start) * shift / (SHIFTS + 1);
+                put(&mut waiting.turned, start + (at - start + turn) % (end - start), 2 * shift + half);
+            }
+        }
+        waiting.halves.push(half as u8);
+    }
+    /// Adds up all that waits.
+    fn count(&mut self, waiting: &mut Waiting, found: &[u8], room: usize, crew: &Crew) {
+        let (width, of_tile) = (self.width, self.columns.parts.len() * LANES);
+        let per_tile = self.counts.len() / self.columns.tiles();
+        let borders: Vec<usize> = (0..=self.columns.tiles()).map(|i| i * per_tile).collect();
+        let count = waiting.halves.len();
+        crew.tiles(&mut self.counts, &borders, |tile, counts| {
+            let found = found[tile * of_tile * room..].chunks_exact(room);
+            // A column's table is small enough for the first cache: columns one after the other.
+            for (table, found) in counts.chunks_exact_mut(SETS * BINS * width).zip(found).take(of_tile) {
+                let mut add = |set: usize, bin: u8, labels: &[u32]| {
+                    let to = &mut table[(set * BINS + usize::from(bin)) * width..][..width];
+                    let (to, from) = (to.as_chunks_mut::<LANES>().0, labels.as_chunks::<LANES>().0);
+                    for (to, from) in to.iter_mut().zip(from) {
+                        (0..LANES).for_each(|i| to[i] += from[i]);
+                    }
+                };
+                let labels = waiting.labels.chunks_exact(width);
+                for ((&bin, &half), labels) in found[..count].iter().zip(&waiting.halves).zip(labels) {
+                    add(usize::from(half), bin, labels);
+                }
+                for (&at, turned) in waiting.control.iter().zip(waiting.turned.chunks_exact(SHIFTS * width)) {
+                    let (bin, half) = (found[at as usize], usize::from(waiting.halves[at as usize]));
+                    turned.chunks_exact(width).enumerate().for_each(|(i, labels)| add(2 * (i + 1) + half, bin, labels));
+                }
+            }
+        });
+        *waiting = Waiting::default();
+    }
+    /// How often values are at the ends of their ranges.
+    fn use_gates(&mut self, trace: &Trace<'_>, chosen: &[Moment], crew: &Crew) {
+        let columns = self.columns;
+        let per_tile = self.counts.len() / columns.tiles();
+        let borders: Vec<usize> = (0..=columns.tiles()).map(|i| i * per_tile).collect();
+        crew.tiles(&mut self.counts, &borders, |tile, counts| {
+            let (layer, vector) = columns.tile(tile);
+            let from = counts.len() - 2 * columns.parts.len() * LANES;
+            for (&part, ends) in columns.parts.iter().zip(counts[from..].chunks_exact_mut(2 * LANES)) {
+                let least = if part.opens() { CLOSED } else { -OPEN };
+                let (mut open, mut closed) = ([0u32; LANES], [0u32; LANES]);
+                for &moment in chosen {
+                    let Some(values) = trace.units(layer, part, vector, moment).first_chunk::<LANES>() else { continue };
+                    for u in 0..LANES {
+                        open[u] += u32::from(values[u] > OPEN);
+                        closed[u] += u32::from(values[u] < least);
+                    }
+                }
+                for u in 0..LANES {
+                    ends[2 * u] += open[u];
+                    ends[2 * u + 1] += closed[u];
+                }
+            }
+        });
     }
     /// Rows `[bin][1, labels...]` of a set of a column.
     pub(super) fn table(&self, column: Column, set: usize) -> impl Iterator<Item = &[u32]> {
@@ -151,46 +223,20 @@ impl Tally {
     }
 }
 
-/// One tile's share of a chunk.
-fn count(
+/// The bins of one tile's columns in a chunk, behind the `first` that wait already.
+fn bin(
     trace: &Trace<'_>,
     (columns, bins): (Columns, &Bins),
     tile: usize,
-    width: usize,
-    (rows, real, turned): (&[Row], &[u32], &[u32]),
-    counts: &mut [u32],
+    chosen: &[Moment],
+    found: &mut [u8],
+    (room, first): (usize, usize),
 ) {
     let (layer, vector) = columns.tile(tile);
-    let units = LANES.min(columns.hidden - vector * LANES);
-    let parts = columns.parts.len();
-    let (tables, ends) = counts.split_at_mut(parts * LANES * SETS * BINS * width);
-    let per_unit = SETS * BINS * width;
-    for (p, &part) in columns.parts.iter().enumerate() {
-        let tables = &mut tables[p * LANES * per_unit..][..LANES * per_unit];
-        let least = if part.opens() { CLOSED } else { -OPEN };
-        let (mut open, mut closed) = ([0u32; LANES], [0u32; LANES]);
-        for (row, labels) in rows.iter().zip(real.chunks_exact(width)) {
-            let values = trace.units(layer, part, vector, row.moment);
-            for (u, &value) in values.iter().enumerate().take(LANES) {
-                open[u] += u32::from(value > OPEN);
-                closed[u] += u32::from(value < least);
-            }
-            let found = bins.find(tile * parts + p, values);
-            let mut add = |set: usize, labels: &[u32]| {
-                for (u, &bin) in found.iter().enumerate().take(units) {
-                    let to = &mut tables[u * per_unit + (set * BINS + bin as usize) * width..][..width];
-                    to.iter_mut().zip(labels).for_each(|(to, label)| *to += label);
-                }
-            };
-            add(row.half, labels);
-            if let Some(control) = row.control {
-                let copies = turned[control * SHIFTS * width..][..SHIFTS * width].chunks_exact(width);
-                copies.enumerate().for_each(|(shift, labels)| add(2 * (shift + 1) + row.half, labels));
-            }
-        }
-        for u in 0..units {
-            ends[(p * LANES + u) * 2] += open[u];
-            ends[(p * LANES + u) * 2 + 1] += closed[u];
+    for (p, (&part, found)) in columns.parts.iter().zip(found.chunks_exact_mut(LANES * room)).enumerate() {
+        for (i, &moment) in chosen.iter().enumerate() {
+            let bins = bins.find(tile * columns.parts.len() + p, trace.units(layer, part, vector, moment));
+            (0..LANES).for_each(|u| found[u * room + first + i] = bins[u] as u8);
         }
     }
 }

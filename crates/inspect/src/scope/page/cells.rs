@@ -23,6 +23,23 @@ fn chance(label: &LabelFindings) -> f64 {
     label.control.iter().copied().fold(0.0, f64::max)
 }
 
+/// Units of each label beside the text.
+const BESIDE: usize = 6;
+
+/// The cells with a name by label, to press, beside the text.
+pub(super) fn beside(f: &Findings) -> Markup {
+    let of = |label: &LabelFindings| f.probe.names.iter().filter(|c| c.label == label.label).take(BESIDE).collect::<Vec<_>>();
+    html! {
+        aside.cells aria-label="Cells with a name" {
+            @for (label, cells) in f.probe.labels.iter().map(|l| (l, of(l))).filter(|(_, cells)| !cells.is_empty()) {
+                h3 { (label.label) " " span.quiet { (format!("{:.3}", cells[0].score)) @if label.kind == Kind::Number { " R\u{b2}" } } }
+                div { @for cell in cells { (show(cell.layer, cell.unit, cell.part, &cell.label)) " " } }
+            }
+            @if f.probe.names.is_empty() { p.quiet { "No unit has earned a name on this text." } }
+        }
+    }
+}
+
 /// The table of names.
 pub(super) fn named(f: &Findings) -> Markup {
     let names = &f.probe.names;

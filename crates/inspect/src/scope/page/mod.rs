@@ -87,8 +87,11 @@ fn view(f: &Findings) -> Markup {
                     span.quiet id="sign" {}
                 }
             }
+            div.stage {
             div.text id="text" tabindex="0" role="group" aria-label="The text: arrows choose the unit and its part" aria-describedby="keys" {
                 div.inner id="inner" { canvas id="page" role="img" aria-label="Characters coloured by the unit's value" {} }
+            }
+            (cells::beside(f))
             }
             p.readout id="readout" aria-live="polite" { "Point at a character to read its value." }
             p.quiet id="keys" {

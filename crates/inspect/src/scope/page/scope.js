@@ -4,7 +4,7 @@ const win = gatemill.data('window');
 const names = gatemill.data('names');
 const $ = id => document.getElementById(id);
 const chars = Array.from(win.text);
-const STEPS = 254, LINE = 22, PAD = 10, TAB = 4;
+const STEPS = 254, LINE = 24, PAD = 10, TAB = 4;
 const WORDS = {
   h: 'hidden state', c: 'cell state', i: 'input gate', f: 'forget gate', g: 'gate gate', o: 'output gate',
   r: 'reset gate', z: 'update gate', n: 'new state',
@@ -119,24 +119,24 @@ const paint = () => {
       const c = chars[i], size = span(c, column), x = PAD + column * charWidth, w = size * charWidth;
       const [back, ink] = colours[now.values[i]];
       pen.fillStyle = back;
-      pen.fillRect(x, y + 2, w, LINE - 3);
+      pen.fillRect(x, y + 4, w, LINE - 5);
       pen.fillStyle = ink;
       if (c === '\n' || c === '\t') {
         pen.globalAlpha = 0.45;
-        pen.fillText(c === '\n' ? '\u21b5' : '\u21e5', x, y + LINE / 2 + 1);
+        pen.fillText(c === '\n' ? '\u21b5' : '\u21e5', x, y + LINE / 2 + 2);
         pen.globalAlpha = 1;
       } else if (c !== ' ') {
-        pen.fillText(c, x, y + LINE / 2 + 1);
+        pen.fillText(c, x, y + LINE / 2 + 2);
       }
-      if (below(i)) pen.fillRect(x, y + LINE - 3, w, 1.5);
+      if (below(i)) pen.fillRect(x, y + LINE - 4, w, 1.5);
       if (mark && mark[i]) {
         pen.fillStyle = inkOfMark;
-        pen.fillRect(x, y, w, 2);
+        pen.fillRect(x, y + 1, w, 2);
       }
       if (i === now.at) {
         pen.strokeStyle = accent;
         pen.lineWidth = 2;
-        pen.strokeRect(x + 1, y + 2, w - 2, LINE - 4);
+        pen.strokeRect(x + 1, y + 4, w - 2, LINE - 6);
       }
       column += size;
     }
