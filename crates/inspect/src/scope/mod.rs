@@ -24,6 +24,8 @@ use serde::Serialize;
 pub const LEAST_CHARS: usize = 2000;
 /// Characters of the held-out half that holds are scored on.
 const SCORED: usize = 1 << 15;
+/// A line is no longer, or the page begins in the middle of it.
+const LINE: usize = 400;
 /// Characters that the page shows.
 pub const SHOWN: usize = 12_000;
 /// Cells that are held where none was asked for: the best of so many labels.
@@ -163,7 +165,8 @@ pub fn scope(
     let stretch = half..(half + SCORED).min(text.len());
     let holds = hold::interventions(model, &text, &labels, (&asks, stretch), options.seed, (crew, kernels))?;
     tell(Stage::Showing);
-    let shown = half..(half + options.shown.max(1)).min(text.len());
+    let from = line_begin(&text.chars, half);
+    let shown = from..(from + options.shown.max(1)).min(text.len());
     let held = options.holds.iter().map(|hold| (hold.layer, hold.unit));
     let asked: Vec<_> = options.units.iter().copied().chain(held).collect();
     let units = window::choose(&probe, columns, &asked, shown.len());
@@ -182,6 +185,12 @@ pub fn scope(
         holds,
     };
     Ok(Scope { findings, window })
+}
+
+/// The next line's begin, if it is near.
+fn line_begin(chars: &[char], from: usize) -> usize {
+    let line = chars[from..].iter().take(LINE).position(|c| *c == '\n');
+    line.map_or(from, |end| (from + end + 1).min(chars.len().saturating_sub(1)))
 }
 
 fn check(text: &Text, columns: Columns, options: &Options) -> Result<(), ScopeError> {

@@ -108,8 +108,8 @@ const paint = () => {
   pen.clearRect(0, 0, width, height);
   pen.font = font();
   pen.textBaseline = 'middle';
-  const style = getComputedStyle(document.documentElement);
-  const inkOfMark = style.getPropertyValue('--ink'), accent = style.getPropertyValue('--accent');
+  // A property's own text may name two themes; the colour of an element is one.
+  const inkOfMark = getComputedStyle(view).color, accent = getComputedStyle($('found')).outlineColor;
   const mark = markOf(now.mark), top = view.scrollTop;
   const first = Math.max(0, Math.floor((top - PAD) / LINE)), last = Math.min(rows.length, first + Math.ceil(height / LINE) + 1);
   for (let row = first; row < last; row++) {
