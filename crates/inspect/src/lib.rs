@@ -5,6 +5,10 @@
 //! is one file without network: HTML with its data, style and script inside.
 #![forbid(unsafe_code)]
 
+pub mod hello; // the lecture's walk-through, number by number
+
+pub mod stages; // what a run wrote while it learned
+
 pub mod page; // one self-contained HTML document, charts, colours
 
 // The microscope: `gatemill inspect`.
