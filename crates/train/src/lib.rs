@@ -29,6 +29,7 @@ mod learner; // a step on the caller's symbols
 mod reader; // logits of the caller's symbols
 
 mod eval; // the loss of a text
+pub mod flow; // gradients by distance
 mod sample; // a text by the model
 
 pub mod checkpoint; // snapshots as files
