@@ -6,6 +6,7 @@
 //! gatemill sample MODEL    write with what was learned
 //! gatemill eval   MODEL    score a text
 //! gatemill runs   [RUN]    look at what was trained
+//! gatemill gradflow        how far a model remembers
 //! gatemill bench           how fast it goes here, and whether it is right
 //! gatemill machine         what runs here, and how fast it can be
 //! gatemill completions, man   for the shell, for `man`
@@ -45,6 +46,7 @@ mod bench; // how fast it goes
 mod builtin; // the built-in text on stdout
 mod demo; // the run without arguments
 mod eval; // score a text
+mod gradflow; // gradients by distance
 mod machine; // what runs here
 mod runs; // look at what was trained
 mod sample; // write
@@ -96,6 +98,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Some(Command::Sample(args)) => sample::run(args),
         Some(Command::Eval(args)) => eval::run(args),
         Some(Command::Runs(args)) => runs::run(args),
+        Some(Command::Gradflow(args)) => gradflow::run(args),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Machine(args)) => machine::run(args),
         Some(Command::Completions(args)) => shell::completions(args),

@@ -5,4 +5,5 @@
 //! is one file without network: HTML with its data, style and script inside.
 #![forbid(unsafe_code)]
 
+pub mod gradflow; // gradients by distance: the toy, a model, three cells side by side
 pub mod page; // one self-contained HTML document, charts, colours

@@ -154,6 +154,9 @@ struct State {
     best_step: Option<u64>,
     /// Evaluations since then.
     stale: u64,
+    /// Steps since gradients by distance were told, and those of them that were clipped.
+    since_flow: u64,
+    clipped: u64,
     /// Why the run ends before its steps are made.
     ended: Option<Ending>,
     /// Left undone by a stop.
@@ -374,6 +377,10 @@ impl Run {
         self.seconds += seconds;
         self.epoch_seconds += seconds;
         self.state.chunk_nats = Some(report.train_nats);
+        self.state.since_flow = self.state.since_flow.saturating_add(1);
+        if self.config.clip_norm > 0.0 && report.grad_norm > self.config.clip_norm {
+            self.state.clipped = self.state.clipped.saturating_add(1);
+        }
         let epoch = report.epoch_end.as_ref().map(|end| end.epoch);
         if let Some(end) = &report.epoch_end {
             self.state.epoch_nats = Some(end.train_nats);
