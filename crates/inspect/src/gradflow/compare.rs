@@ -203,7 +203,7 @@ fn compared(
             let bits = trainer.step()?.train_nats / std::f64::consts::LN_2;
             seconds += begun.elapsed().as_secs_f64();
             sum = (sum.0 + bits, sum.1 + 1);
-            if step as usize % every == 0 || step == options.steps {
+            if (step as usize).is_multiple_of(every) || step == options.steps {
                 losses.push((step, sum.0 / f64::from(sum.1)));
                 sum = (0.0, 0);
             }
