@@ -6,6 +6,7 @@
 //! gatemill sample MODEL    write with what was learned
 //! gatemill eval   MODEL    score a text
 //! gatemill runs   [RUN]    look at what was trained
+//! gatemill hello  [TEXT]   the walk-through: one word learned, number by number
 //! gatemill bench           how fast it goes here, and whether it is right
 //! gatemill machine         what runs here, and how fast it can be
 //! gatemill completions, man   for the shell, for `man`
@@ -45,6 +46,7 @@ mod bench; // how fast it goes
 mod builtin; // the built-in text on stdout
 mod demo; // the run without arguments
 mod eval; // score a text
+mod hello; // the walk-through
 mod machine; // what runs here
 mod runs; // look at what was trained
 mod sample; // write
@@ -55,6 +57,8 @@ mod train; // learn
 mod memory; // does it fit
 
 mod table; // texts in columns
+
+mod page; // a page into a file
 
 mod json; // one object per line on stdout
 mod progress; // what people see on stderr
@@ -96,6 +100,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Some(Command::Sample(args)) => sample::run(args),
         Some(Command::Eval(args)) => eval::run(args),
         Some(Command::Runs(args)) => runs::run(args),
+        Some(Command::Hello(args)) => hello::run(args),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Machine(args)) => machine::run(args),
         Some(Command::Completions(args)) => shell::completions(args),

@@ -4,3 +4,7 @@
 //! Everything here reads: no model is changed on disk, and numbers come before pages, so that a test can hold them. A page
 //! is one file without network: HTML with its data, style and script inside.
 #![forbid(unsafe_code)]
+
+pub mod hello; // the lecture's walk-through, number by number
+
+pub mod page; // one self-contained HTML document, charts, colours

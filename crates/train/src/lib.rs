@@ -28,6 +28,8 @@ mod trainer; // the nine stages in one function
 mod learner; // a step on the caller's symbols
 mod reader; // logits of the caller's symbols
 
+pub mod task; // the other kinds of RNN: sequences to classes, to sequences
+
 mod eval; // the loss of a text
 mod sample; // a text by the model
 

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 mod bench;
 mod corpus;
 mod eval;
+mod hello;
 mod machine;
 mod runs;
 mod sample;
@@ -18,6 +19,7 @@ mod train;
 pub(crate) use bench::BenchArgs;
 pub(crate) use corpus::{BuiltinText, CorpusArgs};
 pub(crate) use eval::EvalArgs;
+pub(crate) use hello::HelloArgs;
 pub(crate) use machine::MachineArgs;
 pub(crate) use runs::{RunsArgs, Sort};
 pub(crate) use sample::SampleArgs;
@@ -96,6 +98,13 @@ Examples:
 
 Nothing is written and no run is disturbed. A run counts as running while the process that took its folder lives.")]
     Runs(RunsArgs),
+    /// Walk through a small network that learns "hello": every vector, weight, gradient and update, number by number
+    #[command(after_help = "\
+Examples:
+  gatemill hello                                   a tanh RNN with 3 units, in the terminal
+  gatemill hello --cell lstm -o hello.html         an LSTM, as a page for a browser
+  gatemill hello \"물레방아\" --hidden 5 --json      another text, every number as JSON")]
+    Hello(HelloArgs),
     /// Look at a text before learning from it: encoding, symbols, what guessing costs; or write the built-in text
     #[command(after_help = "\
 Examples:
