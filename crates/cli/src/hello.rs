@@ -2,6 +2,8 @@
 
 use gatemill_inspect::hello::{self, HelloError, Options};
 
+use gatemill_train::TrainError;
+
 use crate::args::HelloArgs;
 use crate::exit::{self, Failure, USAGE};
 use crate::progress::Progress;
@@ -21,8 +23,9 @@ pub(crate) fn run(args: &HelloArgs) -> Result<u8, Failure> {
     // One worker is enough for so small a network.
     let (crew, kernels) = machine(Some(1))?;
     let hello = crew.steady(|| hello::walk(&options, &crew, &kernels)).map_err(|error| match error {
-        HelloError::Train(error) => Failure::from(error),
-        refusal => Failure::new(USAGE, refusal.to_string()),
+        HelloError::Train(error @ TrainError::Diverged { .. }) => Failure::from(error).help("give a smaller --lr"),
+        HelloError::Train(error) => error.into(),
+        refusal => Failure::new(USAGE, refusal.to_string()).help("`gatemill hello` alone walks through \"hello\""),
     })?;
     if let Some(path) = &args.out {
         page::write(path, &hello::page(&hello), &Progress::new())?;

@@ -7,4 +7,6 @@
 
 pub mod hello; // the lecture's walk-through, number by number
 
+pub mod stages; // what a run wrote while it learned
+
 pub mod page; // one self-contained HTML document, charts, colours

@@ -49,6 +49,7 @@ pub fn samples_path(run: &Path) -> PathBuf {
 pub fn corpus_name(source: &Source) -> String {
     let name = match source {
         Source::Builtin { .. } => "builtin".into(),
+        Source::Made { task, .. } => task.name().into(),
         Source::Files { paths } => {
             let first = paths.first().map(Path::new).and_then(Path::file_stem);
             first.map_or_else(|| "corpus".into(), |stem| stem.to_string_lossy())

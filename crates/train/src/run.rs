@@ -40,12 +40,14 @@ mod error;
 pub mod resume;
 mod save; // checkpoints and the best model
 mod settings;
+pub mod task; // a task's model on its examples
 mod text; // a character model on a text
 
-pub use course::{Course, Facts, Flags, Scored};
+pub use course::{Course, Facts, Flags, PartSymbols, Scored};
 pub use error::RunError;
 pub use settings::{Settings, Source};
-pub use text::TextCourse;
+pub use task::{TaskCourse, TaskData, TaskSetup};
+pub use text::{TextCourse, sample_options};
 
 const SECONDS_PER_MINUTE: f64 = 60.0;
 /// Share of `--minutes` that goes into steps; the rest is for evaluation, samples and saves. A guess.

@@ -2,7 +2,7 @@
 //!
 //! One buffer holds the line at hand, so memory does not grow with the file, and a file without line ends costs the limit.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::{ExampleError, Problem};
@@ -30,16 +30,18 @@ impl<R: BufRead> Lines<R> {
     pub(super) fn next(&mut self) -> Result<Option<(u64, &str)>, ExampleError> {
         self.bytes.clear();
         self.line = self.line.saturating_add(1);
-        let fault = |problem| ExampleError::line(&self.path, self.line, problem);
         // The line itself, its end, a mark before it, and one byte that shows there is more.
         let limit = self.most.saturating_add(UTF8_MARK.len()).saturating_add(3);
         let count = (&mut self.from)
             .take(limit as u64)
             .read_until(b'\n', &mut self.bytes)
             .map_err(|source| ExampleError::Io { path: self.path.clone(), source })?;
-        if count == 0 {
-            return Ok(None);
-        }
+        if count == 0 { Ok(None) } else { Ok(Some((self.line, self.text()?))) }
+    }
+
+    /// The line at hand. Errors: too long; no UTF-8.
+    fn text(&self) -> Result<&str, ExampleError> {
+        let fault = |problem| ExampleError::line(&self.path, self.line, problem);
         let mut line = self.bytes.as_slice();
         line = line.strip_suffix(b"\n").unwrap_or(line);
         line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -53,9 +55,23 @@ impl<R: BufRead> Lines<R> {
             return Err(fault(Problem::TooLong));
         }
         match std::str::from_utf8(line) {
-            Ok(text) => Ok(Some((self.line, text))),
+            Ok(text) => Ok(text),
             Err(error) => Err(fault(Problem::InvalidUtf8 { offset: error.valid_up_to() })),
         }
+    }
+}
+
+impl<R: Read> Lines<BufReader<R>> {
+    /// The next line, and whether another one that is not empty is at hand already, whole.
+    pub(super) fn next_of_buffer(&mut self) -> Result<Option<(u64, &str, bool)>, ExampleError> {
+        if self.next()?.is_none() {
+            return Ok(None);
+        }
+        let more = self.from.buffer().split(|&byte| byte == b'\n');
+        // The last piece has no end yet.
+        let mut lines = more.rev().skip(1);
+        let more = lines.any(|line| !matches!(line, b"" | b"\r"));
+        Ok(Some((self.line, self.text()?, more)))
     }
 }
 

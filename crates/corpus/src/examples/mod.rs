@@ -34,7 +34,7 @@ pub mod made; // examples from a seed
 
 pub use divide::{Parts, divide};
 pub use error::{ExampleError, Problem};
-pub use read::{LINE_MOST_BYTES, read, read_inputs};
+pub use read::{Asked, LINE_MOST_BYTES, parse_input, read, read_inputs};
 
 /// What the two sides of an example are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,7 +3,7 @@
 //! A file is JSONL if its first line that is not empty is a JSON object with an `"input"`; else it is TSV.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::{ExampleError, Problem};
@@ -59,20 +59,35 @@ fn width(pair: Option<&Pair>) -> Option<usize> {
     }
 }
 
+/// One input as it is written in TSV. Errors: what is wrong with it.
+pub fn parse_input(text: &str, form: Form, names: &mut Names) -> Result<Side, Problem> {
+    tsv::input_side(text, form, names)
+}
+
+/// An input of a stream.
+pub struct Asked<'l> {
+    /// As it was written.
+    pub written: &'l str,
+    /// As it is meant.
+    pub side: Side,
+    /// More of the stream is at hand: the next input can be had without waiting.
+    pub more: bool,
+}
+
 /// Hands over the inputs of a stream one by one, as they come: a line of plain text, or an object with an `"input"`; of a
-/// line with a tab what stands before it. `each` gets the input as it was written and as a side; false ends it.
+/// line with a tab what stands before it. `each` says whether to go on.
 ///
 /// Errors: the first line that is no input, and what `each` says.
 pub fn read_inputs<E: From<ExampleError>>(
-    from: impl BufRead,
+    from: BufReader<impl Read>,
     path: &Path,
     form: Form,
     names: &mut Names,
-    mut each: impl FnMut(&str, Side, &Names) -> Result<bool, E>,
+    mut each: impl FnMut(Asked<'_>, &Names) -> Result<bool, E>,
 ) -> Result<(), E> {
     let mut lines = Lines::new(from, path, LINE_MOST_BYTES);
     let mut json = None;
-    while let Some((number, line)) = lines.next()? {
+    while let Some((number, line, more)) = lines.next_of_buffer()? {
         if line.is_empty() {
             continue;
         }
@@ -83,7 +98,7 @@ pub fn read_inputs<E: From<ExampleError>>(
             let input = line.split_once('\t').map_or(line, |(input, _)| input);
             (input, tsv::input_side(input, form, names).map_err(fault)?)
         };
-        if !each(written, side, names)? {
+        if !each(Asked { written, side, more }, names)? {
             break;
         }
     }
@@ -166,13 +181,14 @@ mod tests {
     fn inputs_come_one_by_one_whatever_stands_behind_them() {
         let mut got = Vec::new();
         let mut names = Names::new();
-        read_inputs("a b\nc\td\n\ne\n".as_bytes(), Path::new("-"), Form::TextToText, &mut names, |written, side, _| {
-            got.push((written.to_owned(), side));
-            Ok::<bool, ExampleError>(got.len() < 2)
+        let stream = BufReader::new("a b\nc\td\n\ne\nf\n".as_bytes());
+        read_inputs(stream, Path::new("-"), Form::TextToText, &mut names, |asked, _| {
+            got.push((asked.written.to_owned(), asked.side, asked.more));
+            Ok::<bool, ExampleError>(asked.written != "e")
         })
         .unwrap();
-        let text = |text: &str| (text.to_owned(), Side::Text(text.to_owned()));
-        assert_eq!(got, [text("a b"), text("c")]);
+        let text = |text: &str| (text.to_owned(), Side::Text(text.to_owned()), true);
+        assert_eq!(got, [text("a b"), text("c"), text("e")]);
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub fn page(hello: &Hello) -> Page {
             hello.parameters
         ))
         .style(STYLE)
+        .wide()
         .section("1. Vocabulary and one-hot vectors", vocabulary(hello))
         .section("2. The weights", weights(hello))
         .section("3. Forward", forward(hello))

@@ -153,7 +153,8 @@ fn shown(columns: usize, most: usize) -> (usize, bool) {
 fn beside(hello: &Hello, blocks: &[(&str, &Matrix)], most: usize) -> String {
     let Some((_, first)) = blocks.first() else { return String::new() };
     // A matrix that is too wide and low enough lies on its side.
-    let lies = first.columns > most && first.rows <= most;
+    let alike = blocks.iter().all(|(_, matrix)| (matrix.rows, matrix.columns) == (first.rows, first.columns));
+    let lies = alike && first.columns > most && first.rows <= most;
     let sides = |matrix: &Matrix| {
         let (rows, columns) = names(hello, matrix);
         if lies { (columns, rows) } else { (rows, columns) }

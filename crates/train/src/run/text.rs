@@ -23,6 +23,17 @@ const SAMPLE_LENGTH: u64 = 300;
 /// Temperature of those samples: below 1, so that early ones are more than noise.
 const SAMPLE_TEMPERATURE: f64 = 0.8;
 
+/// How every sample of a run is drawn: the same seed, the same (empty) prime, so that two of them differ by the weights
+/// alone.
+pub fn sample_options(config: &Config) -> SampleOptions {
+    SampleOptions {
+        length: SAMPLE_LENGTH,
+        temperature: SAMPLE_TEMPERATURE,
+        seed: config.seed,
+        ..SampleOptions::default()
+    }
+}
+
 /// A character model's trainer and its text.
 pub struct TextCourse {
     pub(super) trainer: Trainer,
@@ -139,13 +150,8 @@ impl Course for TextCourse {
         self.trainer.observe_score(nats)
     }
     fn sample(&mut self) -> Result<String, TrainError> {
-        let options = SampleOptions {
-            length: SAMPLE_LENGTH,
-            temperature: SAMPLE_TEMPERATURE,
-            seed: self.config().seed,
-            ..SampleOptions::default()
-        };
-        Ok(String::from_utf8_lossy(&self.trainer.sample(&options)?).into_owned())
+        let text = self.trainer.sample(&sample_options(self.config()))?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     fn is_finite(&self) -> bool {

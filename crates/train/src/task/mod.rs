@@ -48,9 +48,16 @@ mod pool; // rows of a sequence to one // forward and backward through the parts
 
 mod trainer; // a step over examples
 
+mod evaluate; // the score of a model alone
+
+mod beam;
+mod predict; // classes, tags, and the options of all kinds
+mod write; // a decoder's symbols, one after the other // several answers at once, the best of which is given
+
 pub use alphabet::{Alphabet, Symbols};
 pub use config::{Attention, Bridge, Pool, TaskConfig, TaskKind};
 pub use example::{Example, Input};
 pub use lanes::part;
 pub use model::TaskModel;
+pub use predict::{PredictOptions, Prediction};
 pub use trainer::{TaskEpoch, TaskScore, TaskStep, TaskTrainer};

@@ -254,6 +254,42 @@ impl Passes {
         self.head(model, machine, scale)
     }
 
+    /// Forward over inputs alone, to the logits of each place. For kinds that do not decode.
+    pub(crate) fn answer(
+        &mut self,
+        model: &TaskModel,
+        machine: Machine<'_>,
+        inputs: &[&Input],
+    ) -> Result<(), TrainError> {
+        self.read(model, machine, inputs, Drops::default())?;
+        self.place(model.config.kind);
+        self.head(model, machine, None)
+    }
+
+    /// One step of the decoder, to logits: lane i goes on with `ids[i]` from these states, in the answer to example
+    /// `examples[i]` of those that [`Passes::read`] took. The states after it.
+    pub(crate) fn write_step(
+        &mut self,
+        model: &TaskModel,
+        (crew, kernels): Machine<'_>,
+        examples: &[usize],
+        (ids, states): (&[u32], &[LayerState]),
+    ) -> Result<Vec<LayerState>, TrainError> {
+        let decoder = self.networks.at_mut(Role::Decoder);
+        linear_batch(decoder, examples.len())?;
+        decoder.set_state(states);
+        let chunk = Chunk { ids, ..ROWS };
+        decoder.forward(crew, kernels, model.params.at(Role::Decoder), &chunk);
+        let after = decoder.final_state(1);
+        if let Some(look) = &mut self.look {
+            look.ask(examples.iter().map(|&i| (self.input_lanes[i], 1)));
+        }
+        self.places.clear();
+        self.places.extend(examples.iter().enumerate().map(|(lane, &example)| Place { example, t: 0, lane }));
+        self.head(model, (crew, kernels), None)?;
+        Ok(after)
+    }
+
     /// The decoder over [mark, answer].
     fn write(
         &mut self,
@@ -499,7 +535,7 @@ impl Passes {
 pub(crate) const ROWS: Chunk<'static> =
     Chunk { steps: 1, ids: &[], targets: &[], scale: 0.0, dropout: None, output_dropout: None };
 
-/// So many rows through a linear map.
+/// So many rows of one step.
 pub(crate) fn linear_batch(network: &mut Network, rows: usize) -> Result<(), TrainError> {
     network.set_batch(Batch::Even { steps: 1, lanes: rows }).map_err(memory)
 }
