@@ -8,6 +8,7 @@
 //! gatemill eval   MODEL    score a text
 //! gatemill runs   [RUN]    look at what was trained
 //! gatemill hello  [TEXT]   the walk-through: one word learned, number by number
+//! gatemill inspect MODEL   look into it while it reads
 //! gatemill bench           how fast it goes here, and whether it is right
 //! gatemill machine         what runs here, and how fast it can be
 //! gatemill completions, man   for the shell, for `man`
@@ -48,6 +49,7 @@ mod builtin; // the built-in text on stdout
 mod demo; // the run without arguments
 mod eval; // score a text
 mod hello; // the walk-through
+mod inspect; // look into a model
 mod machine; // what runs here
 mod predict; // ask a task's model
 mod runs; // look at what was trained
@@ -105,6 +107,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Some(Command::Eval(args)) => eval::run(args),
         Some(Command::Runs(args)) => runs::run(args),
         Some(Command::Hello(args)) => hello::run(args),
+        Some(Command::Inspect(args)) => inspect::run(args),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Machine(args)) => machine::run(args),
         Some(Command::Completions(args)) => shell::completions(args),

@@ -10,6 +10,7 @@ mod bench;
 mod corpus;
 mod eval;
 mod hello;
+mod inspect;
 mod machine;
 mod predict;
 mod runs;
@@ -21,6 +22,7 @@ pub(crate) use bench::BenchArgs;
 pub(crate) use corpus::{BuiltinText, CorpusArgs};
 pub(crate) use eval::EvalArgs;
 pub(crate) use hello::HelloArgs;
+pub(crate) use inspect::InspectArgs;
 pub(crate) use machine::MachineArgs;
 pub(crate) use predict::PredictArgs;
 pub(crate) use runs::{RunsArgs, Sort};
@@ -121,6 +123,21 @@ Examples:
   gatemill hello --cell lstm -o hello.html         an LSTM, as a page for a browser
   gatemill hello \"물레방아\" --hidden 5 --json      another text, every number as JSON")]
     Hello(HelloArgs),
+    /// Look into a model while it reads a text: what each unit tells, cells with names, gates, and what happens without them
+    #[command(after_help = "\
+Examples:
+  gatemill inspect runs/book-lstm-2x256-1 book.txt -o report.html
+  gatemill inspect runs/builtin-lstm-2x128-1 --builtin -o report.html
+  gatemill inspect runs/book-lstm-2x256-1 book.txt --regex 'year=[0-9]{4}' -o report.html
+  gatemill inspect runs/book-lstm-2x256-1 book.txt --unit 1:34 --hold 1:34=0 -o report.html
+  gatemill inspect runs/book-lstm-2x256-1 book.txt --json
+
+Every unit's h, c and gates are compared with what can be asked of the text: inside quotes or
+brackets, in the condition or body of an if, comment, string, place in the line, and more. What the
+first half of the text shows is checked on the second half. A unit gets a name only where its
+score clears a stated level and is above the best that any unit reaches with the labels turned
+around, so that chance finds get none. Units count from 0, as in the names of the tensors.")]
+    Inspect(Box<InspectArgs>),
     /// Look at a text before learning from it: encoding, symbols, what guessing costs; or write the built-in text
     #[command(after_help = "\
 Examples:
