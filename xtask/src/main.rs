@@ -27,6 +27,7 @@ mod benches;
 mod fuzz;
 mod header;
 mod install;
+mod pages;
 mod record;
 mod tiers;
 mod torture;

@@ -2,7 +2,7 @@
 
 use crate::report::{self, Row};
 use crate::workspace::Workspace;
-use crate::{asan, benches, borders, fuzz, header, install, spelling, style, supply, tiers, wheel};
+use crate::{asan, benches, borders, fuzz, header, install, pages, spelling, style, supply, tiers, wheel};
 use anyhow::{Result, bail};
 use std::time::Instant;
 
@@ -22,7 +22,7 @@ pub(crate) struct Suite {
 }
 
 /// Every suite.
-pub(crate) const SUITES: [Suite; 14] = [
+pub(crate) const SUITES: [Suite; 15] = [
     Suite { name: "fmt", checks: "rustfmt leaves every file as it is", run: style::fmt },
     Suite {
         name: "borders",
@@ -42,6 +42,7 @@ pub(crate) const SUITES: [Suite; 14] = [
         run: install::run,
     },
     Suite { name: "python", checks: "the wheel, installed with PyTorch and without, and its tests", run: wheel::run },
+    Suite { name: "pages", checks: "the HTML pages in headless Chromium, by clicks, keys and pixels", run: pages::run },
     Suite { name: "benches", checks: "every bench once, verified by the oracle", run: benches::run },
     Suite { name: "asan", checks: "crates with unsafe code under AddressSanitizer (nightly)", run: asan::run },
     Suite { name: "fuzz", checks: "10 seconds of each fuzz target (nightly)", run: fuzz::run },

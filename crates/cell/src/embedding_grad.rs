@@ -4,13 +4,14 @@
 //! D[s]  = sum over the tokens with symbol s of dA         first; tokens ascending, as for one-hot symbols
 //! dW_ih = sum over symbols ascending of E[s]^T D[s]        then, beside all other gradients
 //! dE[s] = D[s] W_ih                                        k over the packed columns ascending
+//! two directions: one D each, dE[s] = D[s] W_ih + D_reverse[s] W_ih_reverse
 //! tied: d_head.weight = (sum over tokens of h_t^T d_logits_t) + dE      last: one addition an element
 //! ```
 //!
 //! D, and dE of a tied embedding, are of one shard at a time: the next shard uses their memory again. No threads here:
 //! tiles with one owner each. Derived in `doc/embedding.md`.
 
-use crate::workspace::Bufs;
+use crate::workspace::{Bufs, LayerBufs};
 use gatemill_crew::Crew;
 use gatemill_kernels::{
     Buffer, Input, Kernels, LANES, LayerShape, Layout, OutOfMemory, Panels, Part, WeightTile, Weights, Workspace,
@@ -25,8 +26,8 @@ const ADD_ROWS: usize = 64;
 /// A stretch of one of the two gradients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum EmbeddingTile {
-    /// Rows of panel `panel` of dW_ih from `column` of E on.
-    Ih { panel: usize, column: usize },
+    /// Rows of panel `panel` of dW_ih of this layer from `column` of E on.
+    Ih { layer: usize, panel: usize, column: usize },
     /// Rows of panel `panel` of dE from symbol `first` on.
     Row { panel: usize, first: usize },
 }
@@ -37,10 +38,11 @@ pub(crate) struct EmbeddingGrad {
     shape: LayerShape,
     /// V.
     symbols: usize,
-    /// D `[panel][V][n*16]`, and the gate gradients that each panel sums.
-    sums: Buffer,
+    /// Of each layer that reads the embedding, one or two: D `[panel][V][n*16]`, and the gate gradients that each panel
+    /// sums.
+    sums: Vec<Buffer>,
     sum_borders: Vec<usize>,
-    sum_tiles: Vec<WeightTile>,
+    sum_tiles: Vec<Vec<WeightTile>>,
     tied: Option<Tied>,
 }
 
@@ -62,18 +64,22 @@ struct Tied {
 impl EmbeddingGrad {
     /// The memory for a network's embedding, where it has one. Errors: it is not to be had.
     pub(crate) fn new(layout: &Layout, bufs: &Bufs) -> Result<Option<Self>, OutOfMemory> {
-        let (Some(e), Some(layer), Some(b)) = (layout.embedding(), layout.layers().first(), bufs.layers.first()) else {
+        let (Some(e), Some(layer)) = (layout.embedding(), layout.layers().first()) else {
             return Ok(None);
         };
+        let readers = &bufs.layers[..layout.directions()];
         let (shape, symbols, panels) = (layer.shape, e.vocab, layer.shape.panels());
         let mut sum_borders = vec![0];
         // A GRU's x rows feed the slots from 0 on, as all of an RNN's and an LSTM's do.
-        let tile =
-            |panel: usize| WeightTile { d: b.gates, panel, panels: 1, first_vector: 0, vectors: panels.width(panel) };
-        let sum_tiles: Vec<_> = (0..panels.count()).map(tile).collect();
+        let tiles = |b: &LayerBufs| {
+            let tile =
+                |panel| WeightTile { d: b.gates, panel, panels: 1, first_vector: 0, vectors: panels.width(panel) };
+            (0..panels.count()).map(tile).collect()
+        };
+        let sum_tiles: Vec<Vec<_>> = readers.iter().map(tiles).collect();
         sum_borders.extend((1..panels.count()).map(|p| panels.offset(p, symbols)));
         sum_borders.push(panels.floats(symbols));
-        let sums = Buffer::zeroed(panels.floats(symbols))?;
+        let sums = readers.iter().map(|_| Buffer::zeroed(panels.floats(symbols))).collect::<Result<_, _>>()?;
         let mut grad = Self { shape, symbols, sums, sum_borders, sum_tiles, tied: None };
         if let (Input::Tied(_), Some(head)) = (shape.input, layout.head()) {
             let (mut row_borders, mut row_tiles) = (vec![0], Vec::new());
@@ -98,7 +104,7 @@ impl EmbeddingGrad {
 
     /// Bytes of D, and of dE where it has no place among the parameters.
     pub(crate) fn size_bytes(&self) -> usize {
-        4 * (self.sums.len() + self.tied.as_ref().map_or(0, |t| t.rows.len()))
+        4 * (self.sums.iter().map(|sums| sums.len()).sum::<usize>() + self.tied.as_ref().map_or(0, |t| t.rows.len()))
     }
 
     /// The tiles of dE and their floats, in the order of the layout.
@@ -117,23 +123,23 @@ impl EmbeddingGrad {
         self.stretches().filter(|_| self.tied.is_none())
     }
 
-    /// The tiles of dW_ih and their floats: each within one panel of E's columns.
-    pub(crate) fn ih_tiles(&self) -> impl Iterator<Item = (EmbeddingTile, usize)> {
+    /// The tiles of dW_ih of a layer and their floats: each within one panel of E's columns.
+    pub(crate) fn ih_tiles(&self, layer: usize) -> impl Iterator<Item = (EmbeddingTile, usize)> {
         let (panels, columns, k_x) = (self.shape.panels(), self.shape.d_x_panels(), self.shape.k_x());
         (0..panels.count()).flat_map(move |panel| {
             (0..columns.count()).map(move |q| {
                 let column = columns.first(q) * LANES;
                 let rows = (columns.width(q) * LANES).min(k_x - column);
-                (EmbeddingTile::Ih { panel, column }, rows * panels.width(panel) * LANES)
+                (EmbeddingTile::Ih { layer, panel, column }, rows * panels.width(panel) * LANES)
             })
         })
     }
 
     /// D of one shard, from its gate gradients.
     pub(crate) fn sum_symbols(&mut self, crew: &Crew, kernels: &Kernels, ws: &Workspace, ids: &[u32], part: &Part) {
-        crew.tiles(&mut self.sums, &self.sum_borders, |i, out| {
-            kernels.symbol_grad(ws, &self.sum_tiles[i], ids, part, out);
-        });
+        for (sums, tiles) in self.sums.iter_mut().zip(&self.sum_tiles) {
+            crew.tiles(sums, &self.sum_borders, |i, out| kernels.symbol_grad(ws, &tiles[i], ids, part, out));
+        }
     }
 
     /// One tile, from D.
@@ -163,20 +169,26 @@ impl EmbeddingGrad {
 /// Rows of dW_ih or of dE, from D.
 fn tile_of(
     shape: &LayerShape,
-    sums: &[f32],
+    sums: &[Buffer],
     kernels: &Kernels,
     weights: &Weights<'_>,
     tile: EmbeddingTile,
     out: &mut [f32],
 ) {
     match tile {
-        EmbeddingTile::Ih { panel, column } => {
+        EmbeddingTile::Ih { layer, panel, column } => {
             if let Some(embedding) = weights.embedding() {
-                kernels.embedded_weight_grad(shape, embedding, sums, (panel, column), out);
+                kernels.embedded_weight_grad(shape, embedding, &sums[layer], (panel, column), out);
             }
         }
         EmbeddingTile::Row { panel, first } => {
-            kernels.embedding_grad(shape, weights.transposed_ih(0), sums, (panel, first), out);
+            kernels.embedding_grad(shape, weights.transposed_ih(0), &sums[0], (panel, first), out);
+            for (layer, sums) in sums.iter().enumerate().skip(1) {
+                let mut more = [0.0; TILE_ROWS * 4 * LANES];
+                let more = &mut more[..out.len()];
+                kernels.embedding_grad(shape, weights.transposed_ih(layer), sums, (panel, first), more);
+                kernels.add(out, more);
+            }
         }
     }
 }

@@ -22,6 +22,8 @@ mod rows; // inputs, outputs, losses and gradients by token
 
 mod state; // states in and out
 
+mod trace; // a look inside
+
 mod exchange; // passes on the caller's arrays
 
 mod weight_grad; // the list of tiles; no threads
@@ -35,4 +37,5 @@ pub use network::{Chunk, Network, NetworkOptions};
 pub use params::{Params, ParamsError};
 pub use state::LayerState;
 pub use tensor::TensorSpec;
+pub use trace::Part;
 pub use weight_grad::WeightGrads;

@@ -4,15 +4,22 @@ use crate::network::Network;
 use gatemill_kernels::LANES;
 
 impl Network {
+    /// I: columns of a dense input's row.
+    fn inputs(&self) -> usize {
+        match (self.layout.layers().first(), self.layout.head()) {
+            (Some(first), _) => first.shape.inputs(),
+            (None, head) => head.map_or(0, |head| head.hidden),
+        }
+    }
     /// A dense input's row at (`t`, `lane`), to be written before `forward`. Panics where the network reads symbols.
     pub fn input_mut(&mut self, t: usize, lane: usize) -> &mut [f32] {
-        let inputs = self.layout.layers()[0].shape.inputs();
+        let inputs = self.inputs();
         let (id, row) = (self.bufs.x.expect("this network reads symbols"), self.token_row(t, lane));
         self.ws.row_mut(id, row, inputs)
     }
     /// The gradient to a dense input at (`t`, `lane`), after `backward`. Panics where it was not asked for.
     pub fn input_grad(&self, t: usize, lane: usize) -> &[f32] {
-        let inputs = self.layout.layers()[0].shape.inputs();
+        let inputs = self.inputs();
         self.ws.row(self.bufs.d_x.expect("no input gradient was asked for"), self.token_row(t, lane), inputs)
     }
     /// Parts of an output row: two where two directions stand side by side, else one.
@@ -79,6 +86,23 @@ impl Network {
         let vocab = self.layout.head().expect("no readout").vocab;
         let token = self.ws.tokens().token(t, lane);
         self.ws.row(self.bufs.logits.expect("no readout"), token, vocab)
+    }
+    /// The gradient to the readout's row at (`t`, `lane`), to be written before `backward` where the chunk had no targets:
+    /// a readout is then a linear map like any other. Panics without a readout.
+    pub fn logits_grad_mut(&mut self, t: usize, lane: usize) -> &mut [f32] {
+        let vocab = self.layout.head().expect("no readout").vocab;
+        let token = self.ws.tokens().token(t, lane);
+        let row = self.ws.row_mut(self.bufs.logits.expect("no readout"), token, vocab.next_multiple_of(LANES));
+        let (row, padding) = row.split_at_mut(vocab);
+        padding.fill(0.0);
+        row
+    }
+    /// The gradient to every output becomes zero: for a backward whose gradients come in at few of them.
+    ///
+    /// Panics where backward was not asked for.
+    pub fn clear_output_grad(&mut self) {
+        let d_y = self.bufs.levels.last().and_then(|top| top.d_y).expect("no backward was asked for");
+        self.ws.buf_mut(d_y).fill(0.0);
     }
     /// Loss of each token of the first steps, `[steps, B]` in the order of the tokens, in nats; 0 where the target was left
     /// out.

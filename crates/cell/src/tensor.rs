@@ -75,7 +75,9 @@ fn specs(layout: &Layout) -> Vec<TensorSpec> {
     }
     if let Some(head) = layout.head() {
         add("head.weight".into(), vec![head.vocab, head.hidden], Place::HeadWeight);
-        add("head.bias".into(), vec![head.vocab], Place::HeadBias);
+        if !head.b.is_empty() {
+            add("head.bias".into(), vec![head.vocab], Place::HeadBias);
+        }
     }
     out
 }

@@ -81,7 +81,8 @@ pub(crate) fn forward(ops: &mut Vec<Op>, layout: &Layout, bufs: &Bufs, (steps, l
 /// Backward over T steps. Without a readout the caller has put the outputs' gradient into the top level's d_y.
 pub(crate) fn backward(ops: &mut Vec<Op>, layout: &Layout, bufs: &Bufs, (steps, lanes): (usize, usize)) {
     ops.clear();
-    let top = bufs.levels.last().and_then(|b| b.d_y);
+    // Without a layer the readout's gradient is that to x.
+    let top = bufs.levels.last().map_or(bufs.d_x, |b| b.d_y);
     if let (Some(d_logits), Some(d_y)) = (bufs.logits, top) {
         ops.extend((0..steps).map(|t| Op::HeadGrad(HeadGradOp { t, d_logits, d_y })));
     }

@@ -97,7 +97,7 @@ impl WeightGrads {
                 WeightTile { d: b.gates, panel: p, panels: 1, first_vector, vectors }
             };
             if let Some(e) = embedding.as_ref().filter(|_| s.embedded()) {
-                e.ih_tiles().for_each(|(tile, floats)| list.push(Tile::Embedding(tile), floats));
+                e.ih_tiles(l).for_each(|(tile, floats)| list.push(Tile::Embedding(tile), floats));
             } else {
                 match x {
                     Some(x) if s.symbols().is_none() => list.rows(s.panels(), |p| d(p, 0), x, s.k_x(), None),
@@ -135,10 +135,11 @@ impl WeightGrads {
                 list.push(Tile::Biases { d: d(p, 0), n }, 2 * d(p, 0).vectors * LANES);
             }
         }
-        if let (Some(head), Some(logits), Some(top)) = (layout.head(), bufs.logits, bufs.levels.len().checked_sub(1)) {
+        let top = bufs.levels.len().checked_sub(1).map(read).or(bufs.x.map(|x| (x, None)));
+        if let (Some(head), Some(logits), Some(top)) = (layout.head(), bufs.logits, top) {
             let panels = head.panels();
-            list.row_major(panels, logits, read(top), head.k_h());
-            for p in 0..panels.count() {
+            list.row_major(panels, logits, top, head.k_h());
+            for p in (0..panels.count()).filter(|_| !head.b.is_empty()) {
                 let d = row_major(panels, logits, p);
                 list.push(Tile::HeadBias { d }, d.vectors * LANES);
             }

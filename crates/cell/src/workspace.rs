@@ -104,7 +104,11 @@ pub(crate) fn allocate(
     needs: Needs,
 ) -> Result<(Workspace, Bufs), OutOfMemory> {
     let mut ws = Workspace::new(tokens);
-    let dense = layout.layers().first().filter(|l| l.shape.symbols().is_none()).map(|l| l.shape.inputs());
+    let dense = match (layout.layers().first(), layout.head()) {
+        (Some(first), _) => Some(first.shape.inputs()).filter(|_| first.shape.symbols().is_none()),
+        // A readout of its own.
+        (None, head) => head.map(|head| head.hidden),
+    };
     let (layers, levels) = (Vec::new(), Vec::new());
     let mut bufs = Bufs { layers, levels, x: None, d_x: None, logits: None, nats: None, form };
     if let Some(inputs) = dense {

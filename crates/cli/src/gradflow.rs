@@ -1,6 +1,5 @@
 //! `gatemill gradflow`: gradients by distance: the lecture's toy, a model on a text, or three cells side by side.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,17 +7,17 @@ use gatemill_corpus::{Io, Split};
 use gatemill_inspect::gradflow::compare::{CompareOptions, Comparison, Stage};
 use gatemill_inspect::gradflow::report::{Report, ReportOptions, cell_name, symbols};
 use gatemill_inspect::gradflow::toy::Chain;
-use gatemill_inspect::gradflow::{page, toy, words};
+use gatemill_inspect::gradflow::{page as pages, toy, words};
 use gatemill_train::Config;
 use gatemill_train::run::Source;
 use gatemill_train::run::resume::Origin;
 use serde::Serialize;
 
 use crate::args::GradflowArgs;
-use crate::exit::{self, Failure, IO, USAGE};
+use crate::exit::{self, Failure, USAGE};
 use crate::progress::{Progress, printable};
 use crate::train::machine;
-use crate::{corpus, json, model};
+use crate::{corpus, json, model, page};
 
 /// Runs the command.
 pub(crate) fn run(args: &GradflowArgs) -> Result<u8, Failure> {
@@ -80,7 +79,7 @@ fn of_model(args: &GradflowArgs) -> Result<u8, Failure> {
     let options = options(args);
     let report = Report::of(&model, (&crew, &kernels), &text, &options)?;
     if let Some(out) = &args.out {
-        write_page(out, &page::report(&report, &path.display().to_string(), &name))?;
+        page::write(out, &pages::report(&report, &path.display().to_string(), &name), &Progress::new())?;
     }
     if args.json {
         json::object(&report)?;
@@ -113,7 +112,7 @@ fn compare(args: &GradflowArgs) -> Result<u8, Failure> {
         }
     })?;
     if let Some(out) = &args.out {
-        write_page(out, &page::comparison(&comparison, &source.to_string()))?;
+        page::write(out, &pages::comparison(&comparison, &source.to_string()), &progress)?;
     }
     if args.json {
         json::object(&comparison)?;
@@ -144,14 +143,4 @@ pub(crate) fn options(args: &GradflowArgs) -> ReportOptions {
     }
     options.flow.positions = args.positions.unwrap_or(options.flow.positions);
     options
-}
-
-/// Writes a page; says where it is.
-pub(crate) fn write_page(path: &Path, page: &str) -> Result<(), Failure> {
-    std::fs::write(path, page).map_err(|error| {
-        Failure::new(IO, format!("cannot write {}: {error}", path.display()))
-            .help("choose another place with -o, or make room")
-    })?;
-    Progress::new().line(&format!("page     {}", path.display()));
-    Ok(())
 }

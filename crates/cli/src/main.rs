@@ -3,9 +3,12 @@
 //! ```text
 //! gatemill                 the demonstration: learn to write from the built-in text, in about a minute
 //! gatemill train  [FILE]   learn from a text          -> a run folder
+//! gatemill predict MODEL   ask what was learned from examples
 //! gatemill sample MODEL    write with what was learned
 //! gatemill eval   MODEL    score a text
 //! gatemill runs   [RUN]    look at what was trained
+//! gatemill hello  [TEXT]   the walk-through: one word learned, number by number
+//! gatemill inspect MODEL   look into it while it reads
 //! gatemill gradflow        how far a model remembers
 //! gatemill bench           how fast it goes here, and whether it is right
 //! gatemill machine         what runs here, and how fast it can be
@@ -47,16 +50,22 @@ mod builtin; // the built-in text on stdout
 mod demo; // the run without arguments
 mod eval; // score a text
 mod gradflow; // gradients by distance
+mod hello; // the walk-through
+mod inspect; // look into a model
 mod machine; // what runs here
+mod predict; // ask a task's model
 mod runs; // look at what was trained
 mod sample; // write
 mod shell; // completions, manual
 mod survey; // look at a text
+mod task; // learn from examples
 mod train; // learn
 
 mod memory; // does it fit
 
 mod table; // texts in columns
+
+mod page; // a page into a file
 
 mod json; // one object per line on stdout
 mod progress; // what people see on stderr
@@ -95,9 +104,12 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         None => demo::run(),
         Some(Command::Train(args)) => train::run(args),
+        Some(Command::Predict(args)) => predict::run(args),
         Some(Command::Sample(args)) => sample::run(args),
         Some(Command::Eval(args)) => eval::run(args),
         Some(Command::Runs(args)) => runs::run(args),
+        Some(Command::Hello(args)) => hello::run(args),
+        Some(Command::Inspect(args)) => inspect::run(args),
         Some(Command::Gradflow(args)) => gradflow::run(args),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Machine(args)) => machine::run(args),

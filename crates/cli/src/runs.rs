@@ -18,6 +18,7 @@ mod compare;
 mod list;
 mod object;
 mod one;
+mod stages;
 mod words;
 
 /// The width of texts side by side where stdout is no terminal.
@@ -31,6 +32,10 @@ pub(crate) fn run(args: &RunsArgs) -> Result<u8, Failure> {
     let mut runs: Vec<History> = folders.iter().map(|folder| History::read(folder)).collect();
     if listing || args.sort.is_some() {
         sort(&mut runs, args.sort.unwrap_or(Sort::Newest));
+    }
+    if args.stages {
+        stages::tell(&runs, args, width().unwrap_or(SCREEN))?;
+        return Ok(exit::OK);
     }
     if args.json {
         for run in &runs {

@@ -58,7 +58,7 @@ impl RecurrentOptions {
     /// The engine's words for it.
     pub(crate) fn shape(&self) -> StackShape {
         let Self { cell, variant, inputs, hidden, layers, direction, residual, .. } = *self;
-        StackShape { cell, variant, inputs, hidden, layers, direction, residual }
+        StackShape { cell, variant, inputs, symbols: None, hidden, layers, direction, residual }
     }
     /// D: directions of a layer.
     pub fn directions(&self) -> usize {

@@ -6,4 +6,23 @@
 #![forbid(unsafe_code)]
 
 pub mod gradflow; // gradients by distance: the toy, a model, three cells side by side
+pub mod hello; // the lecture's walk-through, number by number
+
+pub mod stages; // what a run wrote while it learned
+
 pub mod page; // one self-contained HTML document, charts, colours
+
+// The microscope: `gatemill inspect`.
+pub mod text; // symbols and characters
+
+pub mod label; // what can be asked of a text
+
+pub mod probe; // which unit tells it
+
+pub mod gate; // how often a gate is open
+
+pub mod hold; // what happens without a unit
+
+pub mod window; // values of some units over a part of the text
+
+pub mod scope; // all of it, and its page

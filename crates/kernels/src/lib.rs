@@ -6,6 +6,7 @@
 //! | variants | no bias, activations, reset-before, peepholes, bounds, projection: other epilogues, a second product | `op/variant/` |
 //! | level | `y_t = h_t [+ h_reverse_t] [+ x_t]` | `op/level.rs` |
 //! | readout | `softmax(h W^T + b)`, cross-entropy, gradient in place | `op/readout.rs` |
+//! | attention | `sum over s of softmax(q . k_s) v_s`, and the way back | `op/attend.rs` |
 //! | gate gradients | `dA = cell'(dh_t, dc_t, gates)`, in place | `op/gate_grad.rs` |
 //! | input gradient | `[dx_t, dh_{t-1}] = dA [W_ih, W_hh]` | `op/input_grad.rs` |
 //! | weight gradients | `dW = sum over tokens a^T dA`, symbol rows, biases | `op/weight_grad.rs` |
@@ -47,6 +48,7 @@ pub use arch::host::FloatMode;
 pub use arrays::{Arrays, Rows, RowsError, RowsMut};
 pub use buffer::{Buffer, OutOfMemory};
 pub use isa::{Isa, IsaError};
+pub use op::attend::{Memory, MemoryGrad};
 pub use op::gates::Dropout;
 pub use op::sum::NORM_BLOCK;
 pub use op::update::{Adam, Gradient, Momentum, RootSquare};

@@ -326,7 +326,7 @@ pub struct HeadLayout {
     pub hidden: usize,
     /// W `[panel][k_h][n*16]` among the parameters.
     pub w: Range<usize>,
-    /// b `[vectors*16]` among the parameters.
+    /// b `[vectors*16]` among the parameters; empty where there is none.
     pub b: Range<usize>,
     /// Transposed W `[d_h panel][k = padded V][n*16]` among the transposed.
     pub t: Range<usize>,
@@ -458,6 +458,24 @@ impl Layout {
         Self::of(shapes, &[Order::Ascending], vocab)
     }
 
+    /// The spaces of one linear map over dense rows, `y = x W^T + b`: a readout of its own, without a layer below it.
+    /// Panics where I or the outputs are not in 1..=2^28 (a broken contract of the caller).
+    pub fn linear(inputs: usize, outputs: usize, bias: bool) -> Self {
+        let mut all = Layout::default();
+        all.add_head(inputs, outputs, bias);
+        all
+    }
+
+    fn add_head(&mut self, hidden: usize, vocab: usize, bias: bool) {
+        let fits = |size| (1..=MAX_DIMENSION).contains(&size);
+        assert!(fits(vocab) && fits(hidden), "a readout of {vocab} symbols over {hidden} units");
+        let mut head = HeadLayout { vocab, hidden, w: 0..0, b: 0..0, t: 0..0 };
+        head.w = take(&mut self.params, head.panels().floats(head.k_h()));
+        head.b = take(&mut self.params, if bias { head.panels().floats(1) } else { 0 });
+        head.t = take(&mut self.transposed, head.d_h_panels().floats(head.panels().vectors() * LANES));
+        self.head = Some(head);
+    }
+
     /// The spaces of levels of layers that take a lane's tokens in these orders: the layers of a level are beside each
     /// other. Panics as [`Layout::new`], but for what a layer reads of the one below.
     pub(crate) fn of(shapes: &[LayerShape], orders: &'static [Order], vocab: Option<usize>) -> Self {
@@ -497,15 +515,7 @@ impl Layout {
         }
         let hidden = shapes.last().map_or(0, LayerShape::outputs);
         if let Some(vocab) = vocab {
-            assert!(
-                (1..=MAX_DIMENSION).contains(&vocab) && hidden > 0,
-                "a readout of {vocab} symbols over {hidden} units"
-            );
-            let mut head = HeadLayout { vocab, hidden, w: 0..0, b: 0..0, t: 0..0 };
-            head.w = take(&mut all.params, head.panels().floats(head.k_h()));
-            head.b = take(&mut all.params, head.panels().floats(1));
-            head.t = take(&mut all.transposed, head.d_h_panels().floats(head.panels().vectors() * LANES));
-            all.head = Some(head);
+            all.add_head(hidden, vocab, true);
         }
         if let Some(first @ LayerShape { input: Input::Tied(symbols), .. }) = shapes.first() {
             let fits = vocab == Some(*symbols) && first.outputs() == hidden;

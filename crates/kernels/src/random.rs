@@ -12,6 +12,8 @@ pub enum Purpose {
     Init = 2,
     /// Sampling: (stream, position).
     Sample = 3,
+    /// The order of examples: (epoch, example).
+    Shuffle = 4,
 }
 
 /// Philox4x32-10: four words for one counter under one key.

@@ -20,6 +20,7 @@ use crate::view::{At, BufId, Columns, Share, Space, Workspace};
 
 mod ops; // operations as data
 
+mod attend; // queries over the rows of a lane's memory
 mod embedding; // the gradients of an embedding and of W_ih above it
 mod exchange; // rows of the caller's arrays, in and out
 mod variant; // second products of a step, peepholes

@@ -42,15 +42,17 @@ impl Direction {
     }
 }
 
-/// A stack of equal layers over a dense input.
+/// A stack of equal layers over a dense input, or over symbols.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StackShape {
     /// The cell.
     pub cell: Cell,
     /// How it differs from the plain one.
     pub variant: Variant,
-    /// I.
+    /// I; where it reads symbols E, the columns of a trained embedding, or 0 for one-hot symbols.
     pub inputs: usize,
+    /// V, where level 0 reads the ids of so many symbols instead of a dense input.
+    pub symbols: Option<usize>,
     /// H.
     pub hidden: usize,
     /// L: levels; a level of two directions is two layers.
@@ -93,7 +95,11 @@ impl StackShape {
     /// A stack of plain cells, one direction, no residuals.
     pub fn new(cell: Cell, inputs: usize, hidden: usize, layers: usize) -> Self {
         let variant = Variant::default();
-        Self { cell, variant, inputs, hidden, layers, direction: Direction::Forward, residual: false }
+        Self { cell, variant, inputs, symbols: None, hidden, layers, direction: Direction::Forward, residual: false }
+    }
+    /// The same over `vocab` symbols: `embed` columns of a trained embedding, or 0 for one-hot symbols.
+    pub fn of_symbols(cell: Cell, vocab: usize, embed: usize, hidden: usize, layers: usize) -> Self {
+        Self { symbols: Some(vocab), ..Self::new(cell, embed, hidden, layers) }
     }
     /// Columns of a layer's h.
     fn layer_outputs(&self) -> usize {
@@ -106,7 +112,11 @@ impl StackShape {
     /// The form of the layers of level `l`.
     pub fn layer(&self, l: usize) -> LayerShape {
         let input = match self.direction {
-            _ if l == 0 => Input::Dense(self.inputs),
+            _ if l == 0 => match (self.symbols, self.inputs) {
+                (None, inputs) => Input::Dense(inputs),
+                (Some(vocab), 0) => Input::Symbols(vocab),
+                (Some(vocab), width) => Input::Embedded { vocab, width },
+            },
             Direction::Concat => Input::Pair(self.layer_outputs()),
             _ => Input::Dense(self.layer_outputs()),
         };
@@ -116,7 +126,8 @@ impl StackShape {
     pub fn validate(&self) -> Result<(), StackError> {
         let of_two = MAX_DIMENSION / 2;
         for (name, found, most) in [
-            ("inputs", self.inputs, MAX_DIMENSION),
+            ("inputs", self.inputs + usize::from(self.symbols.is_some() && self.inputs == 0), MAX_DIMENSION),
+            ("symbols", self.symbols.unwrap_or(1), MAX_DIMENSION),
             ("hidden", self.hidden, of_two),
             ("layers", self.layers, 1 << 16),
             ("projection", self.layer_outputs(), of_two),
@@ -127,7 +138,8 @@ impl StackShape {
         }
         // Each at most as large as its bound above: no product of these wraps around.
         let units = (self.hidden + 16) as u128;
-        let inputs = (self.inputs + 2 * self.layer_outputs() + self.layer_outputs() + 64) as u128;
+        let inputs =
+            (self.inputs + self.symbols.unwrap_or(0) + 2 * self.layer_outputs() + self.layer_outputs() + 64) as u128;
         if 8 * units * inputs * 2 * self.layers as u128 > 1 << 61 {
             let Self { layers, hidden, inputs, .. } = *self;
             return Err(StackError::TooLarge { layers, hidden, inputs });

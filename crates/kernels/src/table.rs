@@ -4,6 +4,7 @@
 //! file rest on two facts: a `Kernels` holds a table whose tier was detected, and the checks just above the call.
 
 use crate::isa::{Isa, IsaError};
+use crate::op::attend::{Memory, MemoryGrad};
 use crate::op::derive::StartRows;
 use crate::op::embedding::EmbeddingGrad;
 use crate::op::gate_grad::Backward;
@@ -42,6 +43,8 @@ pub(crate) struct Table {
     pub(crate) bias_grad: unsafe fn(Columns, &Tokens, &Part, &mut [f32]),
     pub(crate) embedded_weight_grad: unsafe fn(Columns, Columns, usize, &mut [f32]),
     pub(crate) embedding_grad: unsafe fn(&EmbeddingGrad<'_>, &mut [f32]),
+    pub(crate) attend: unsafe fn(&Memory<'_>, &mut [f32], &mut [f32]),
+    pub(crate) attend_grad: unsafe fn(&Memory<'_>, &[f32], &[f32], &mut MemoryGrad<'_>),
     pub(crate) sum_squares: unsafe fn(&[f32]) -> f64,
     pub(crate) add: unsafe fn(&mut [f32], &[f32]),
     pub(crate) adam: AdamEntry,
@@ -116,6 +119,7 @@ macro_rules! entries {
             use super::*;
             use crate::op;
             use crate::op::{gate_grad::Backward, gates::Forward, input::InputProduct, input_grad::InputGrad};
+            use crate::op::attend::{Memory, MemoryGrad};
             use crate::op::{derive::StartRows, embedding::EmbeddingGrad, level::Level};
             use crate::op::{readout::{HeadGrad, Readout}, weight_grad::{Columns, WeightGrad}};
             use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
@@ -152,6 +156,11 @@ macro_rules! entries {
                 = op::weight_grad::embedded_weight_grad::<$tiles>);
             entry!([$($features)?] embedding_grad(g: &EmbeddingGrad<'_>, out: &mut [f32])
                 = op::embedding::embedding_grad::<$tiles>);
+            entry!([$($features)?] attend(m: &Memory<'_>, weights: &mut [f32], context: &mut [f32])
+                = op::attend::attend::<V>);
+            entry!([$($features)?] attend_grad(
+                m: &Memory<'_>, weights: &[f32], d_context: &[f32], out: &mut MemoryGrad<'_>)
+                = op::attend::attend_grad::<V>);
             entry!([$($features)?] sum_squares(block: &[f32]) -> f64 = op::sum::sum_squares);
             entry!([$($features)?] add(a: &mut [f32], b: &[f32]) = op::sum::add::<V>);
             entry!([$($features)?] adam(
@@ -182,7 +191,7 @@ macro_rules! entries {
                     forward: variant_forward, inner, backward: variant_backward, output_grad, inner_grad, peephole_grad,
                 },
                 input, forward, level, backward, input_grad, readout, head_grad, weight_grad, symbol_grad, bias_grad,
-                embedded_weight_grad, embedding_grad, sum_squares, add, adam, root_square, momentum, sgd, start_rows,
+                embedded_weight_grad, embedding_grad, attend, attend_grad, sum_squares, add, adam, root_square, momentum, sgd, start_rows,
                 transpose, tanh, sigmoid, exp, fma_chains, read,
                 chains: <$tiles as Tier>::CHAINS,
                 tiles: TileRows { lanes: <$tiles as Tier>::ROWS, weights: <$tiles as Tier>::TOKEN_ROWS },

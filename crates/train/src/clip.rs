@@ -26,6 +26,10 @@ impl Norm {
     }
     /// The norm, or the first element that is no finite number.
     pub(crate) fn of(&mut self, crew: &Crew, kernels: &Kernels, grad: &[f32]) -> Result<f64, usize> {
+        self.squared(crew, kernels, grad).map(f64::sqrt)
+    }
+    /// Its square: one part's of the norm over several.
+    pub(crate) fn squared(&mut self, crew: &Crew, kernels: &Kernels, grad: &[f32]) -> Result<f64, usize> {
         let borders = &self.borders;
         crew.tiles(&mut self.squares, borders, |i, out| {
             for (j, square) in out.iter_mut().enumerate() {
@@ -35,7 +39,7 @@ impl Norm {
         });
         let sum: f64 = self.squares.iter().fold(0.0, |a, b| a + b);
         if sum.is_finite() {
-            return Ok(sum.sqrt());
+            return Ok(sum);
         }
         Err(grad.iter().position(|g| !g.is_finite()).unwrap_or(0))
     }

@@ -46,10 +46,20 @@ enum Law {
 
 /// Fills the masters. Errors: none where the parameters have the configuration's shape.
 pub(crate) fn initialise(config: &Config, params: &mut Params, crew: &Crew) -> Result<(), ParamsError> {
+    initialise_part(config, 0, params, crew)
+}
+
+/// Streams between two parts of a model that is made of several: more than any of them has tensors.
+const PART_STREAMS: u32 = 1 << 16;
+
+/// Fills the masters of part `part` of a model; part 0 has the numbers of a model of one part. A linear map is a readout
+/// whose `hidden` are its inputs. Errors: as [`initialise`].
+pub(crate) fn initialise_part(config: &Config, part: u32, params: &mut Params, crew: &Crew) -> Result<(), ParamsError> {
     let specs = params.specs().to_vec();
-    let mut streams = FIRST_STREAM..;
+    let base = part * PART_STREAMS;
+    let mut streams = base + FIRST_STREAM..;
     for spec in &specs {
-        let stream = if spec.name == EMBEDDING { EMBEDDING_STREAM } else { streams.next().unwrap_or(u32::MAX) };
+        let stream = if spec.name == EMBEDDING { base + EMBEDDING_STREAM } else { streams.next().unwrap_or(u32::MAX) };
         // W_ih and W_hh of a layer are one matrix to `normal`.
         let w_ih = spec.name.replace(".weight_hh_", ".weight_ih_");
         let inputs = specs.iter().find(|s| s.name == w_ih).and_then(|s| s.shape.get(1)).copied().unwrap_or(0);

@@ -4,9 +4,11 @@
 //! which learning rate is next and what is saved is the caller's. One shard structure, one batch: no groups. A step may have
 //! fewer time steps than the configuration says; only those are computed.
 
+use crate::checkpoint::Tensor;
 use crate::clip::{self, Norm};
 use crate::config::ConfigError;
 use crate::error::TrainError;
+use crate::export::{self, Export};
 use crate::loss;
 use crate::model::CharModel;
 use crate::optim::Optimizer;
@@ -94,6 +96,11 @@ impl Learner {
     /// The next step begins from zeros.
     pub fn clear_state(&mut self) {
         self.network.clear_state();
+    }
+    /// The gradient of the last step's mean loss before any clipping, by PyTorch's names and shapes; zeros before the
+    /// first step. `model` is the one that this was made for.
+    pub fn gradients<'a>(&'a self, model: &'a CharModel) -> impl Iterator<Item = Tensor<Export<'a>>> {
+        export::tensors(&model.params, self.grads.sum(), "")
     }
 
     /// One update from `ids` and `targets`, `[T', B]` each, T' at most T, with learning rate `lr`. A symbol of V or more is

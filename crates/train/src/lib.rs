@@ -28,9 +28,18 @@ mod trainer; // the nine stages in one function
 mod learner; // a step on the caller's symbols
 mod reader; // logits of the caller's symbols
 
+pub mod task; // the other kinds of RNN: sequences to classes, to sequences
+
 mod eval; // the loss of a text
 pub mod flow; // gradients by distance
 mod sample; // a text by the model
+
+mod trace; // every unit over a text
+
+mod edit; // units held at a value
+
+#[cfg(test)]
+mod plain; // the model as plain f64 loops
 
 pub mod checkpoint; // snapshots as files
 pub mod storage; // the disk, real or simulated
@@ -43,13 +52,16 @@ pub mod run; // the loop around the trainer
 pub mod bench; // how fast it goes, and whether it is right
 
 pub use config::{CellKind, Config, ConfigError, InitKind, OptimizerKind, ScheduleKind, VocabChoice};
+pub use edit::Hold;
 pub use error::{ErrorKind, TrainError};
 pub use eval::Evaluation;
 pub use export::Export;
+pub use gatemill_cell::Part;
 pub use learner::{LearnReport, Learner};
 pub use model::CharModel;
 pub use phases::Phases;
 pub use preset::Preset;
 pub use reader::Reader;
 pub use sample::{Generator, SampleOptions, SampleState, StateError};
+pub use trace::{Moment, Trace, TracePlan};
 pub use trainer::{Cost, EpochEnd, StepReport, Trainer, weight_bytes};

@@ -77,6 +77,11 @@ impl CharModel {
         let meta = snapshot.meta.as_ref().ok_or_else(|| {
             TrainError::Model("it has no `gatemill` record with the configuration and the vocabulary".into())
         })?;
+        if let Some(task) = meta.get("task") {
+            let kind = task.get("kind").and_then(Value::as_str).unwrap_or("task");
+            let what = format!("it is a model of the kind `{kind}`, not a character model: use `gatemill predict`");
+            return Err(TrainError::Model(what));
+        }
         let config: Config = field(meta, "config")?;
         config.validate()?;
         let symbols: Vec<u32> = field(meta, "vocab")?;

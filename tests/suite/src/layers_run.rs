@@ -54,6 +54,7 @@ pub fn stack_shape(shape: &LayersShape) -> StackShape {
         },
         variant: variant_of(&shape.variant),
         inputs: shape.inputs,
+        symbols: None,
         hidden: shape.hidden,
         layers: shape.layers,
         direction: match shape.direction {

@@ -55,7 +55,7 @@ impl CorpusArgs {
 
 /// Digits, with `_` between them at will, and a unit: kB, MB, GB, TB are powers of 1000, with or without the B; KiB, MiB,
 /// GiB, TiB powers of 1024.
-fn size_bytes(text: &str) -> Result<u64, String> {
+pub(super) fn size_bytes(text: &str) -> Result<u64, String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
     let number = digits.replace('_', "").parse::<u64>().map_err(|_| "it must begin with a whole number below 2^64")?;

@@ -10,7 +10,10 @@ mod bench;
 mod corpus;
 mod eval;
 mod gradflow;
+mod hello;
+mod inspect;
 mod machine;
+mod predict;
 mod runs;
 mod sample;
 mod shell;
@@ -20,7 +23,10 @@ pub(crate) use bench::BenchArgs;
 pub(crate) use corpus::{BuiltinText, CorpusArgs};
 pub(crate) use eval::EvalArgs;
 pub(crate) use gradflow::GradflowArgs;
+pub(crate) use hello::HelloArgs;
+pub(crate) use inspect::InspectArgs;
 pub(crate) use machine::MachineArgs;
+pub(crate) use predict::PredictArgs;
 pub(crate) use runs::{RunsArgs, Sort};
 pub(crate) use sample::SampleArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
@@ -61,9 +67,20 @@ Examples:
   gatemill train book.txt --cell gru --hidden 512  a larger GRU
   gatemill train book.txt --steps 500 --json       one JSON object per line on stdout
   gatemill train --resume runs/book-lstm-2x256-1   go on after a stop, with the same bits
+  gatemill train --task translate                  dates as people write them to ISO 8601, from made examples
+  gatemill train --task classify words.tsv         INPUT, a tab, CLASS in every line
 
 Ctrl-C finishes the step, saves a checkpoint and leaves; a second Ctrl-C leaves at once.")]
     Train(Box<TrainArgs>),
+    /// Ask a task's model: a class, tags, an answer for each input
+    #[command(after_help = "\
+Examples:
+  gatemill predict runs/translate-lstm-1x96-1 \"12 March 2021\"
+  gatemill predict runs/classify-lstm-1x64-1 --file words.txt --top 3
+  gatemill predict runs/translate-lstm-1x96-1 --json < dates.txt   probabilities, and where it looked
+
+A line in, a line out: the input, a tab, the answer. Without INPUT standard input is read.")]
+    Predict(PredictArgs),
     /// Write with a trained model
     #[command(after_help = "\
 Examples:
@@ -84,7 +101,8 @@ A character is chosen in this order: --repetition-penalty, --temperature, --top-
 Examples:
   gatemill eval runs/book-lstm-2x256-1 other.txt   another text, read in one go from its start
   gatemill eval runs/book-lstm-2x256-1 --split val the part of its own text that training did not see
-  gatemill eval runs/book-lstm-2x256-1 --split test what --test-frac kept aside")]
+  gatemill eval runs/book-lstm-2x256-1 --split test what --test-frac kept aside
+  gatemill eval runs/translate-lstm-1x96-1 dates.tsv   a task's model on other examples")]
     Eval(EvalArgs),
     /// Look at what was trained: all runs, one with its losses and samples, or several compared
     #[command(after_help = "\
@@ -92,12 +110,36 @@ Examples:
   gatemill runs                                    a table of the runs in the folder runs
   gatemill runs runs/book-lstm-2x256-1             its losses, checkpoints, and what it wrote
   gatemill runs runs/book-lstm-2x256-1 --samples   only what it wrote
+  gatemill runs runs/book-lstm-2x256-1 --stages -o stages.html
+                                                   from noise to prose, with the share of real words, as a page
   gatemill runs runs/book-lstm-2x256-1 runs/book-gru-2x256-1
                                                    what sets them apart, and their losses side by side
   gatemill runs --sort val --json                  one JSON object per run on stdout, the best first
 
 Nothing is written and no run is disturbed. A run counts as running while the process that took its folder lives.")]
     Runs(RunsArgs),
+    /// Walk through a small network that learns "hello": every vector, weight, gradient and update, number by number
+    #[command(after_help = "\
+Examples:
+  gatemill hello                                   a tanh RNN with 3 units, in the terminal
+  gatemill hello --cell lstm -o hello.html         an LSTM, as a page for a browser
+  gatemill hello \"물레방아\" --hidden 5 --json      another text, every number as JSON")]
+    Hello(HelloArgs),
+    /// Look into a model while it reads a text: what each unit tells, cells with names, gates, and what happens without them
+    #[command(after_help = "\
+Examples:
+  gatemill inspect runs/book-lstm-2x256-1 book.txt -o report.html
+  gatemill inspect runs/builtin-lstm-2x128-1 --builtin -o report.html
+  gatemill inspect runs/book-lstm-2x256-1 book.txt --regex 'year=[0-9]{4}' -o report.html
+  gatemill inspect runs/book-lstm-2x256-1 book.txt --unit 1:34 --hold 1:34=0 -o report.html
+  gatemill inspect runs/book-lstm-2x256-1 book.txt --json
+
+Every unit's h, c and gates are compared with what can be asked of the text: inside quotes or
+brackets, in the condition or body of an if, comment, string, place in the line, and more. What the
+first half of the text shows is checked on the second half. A unit gets a name only where its
+score clears a stated level and is above the best that any unit reaches with the labels turned
+around, so that chance finds get none. Units count from 0, as in the names of the tensors.")]
+    Inspect(Box<InspectArgs>),
     /// See how far a model remembers: gradients by distance, beside the lecture's toy or as RNN against LSTM and GRU
     #[command(after_help = "\
 Examples:

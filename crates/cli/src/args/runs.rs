@@ -13,6 +13,12 @@ pub(crate) struct RunsArgs {
     /// Show only what the models wrote while they learned, and at which loss
     #[arg(long)]
     pub(crate) samples: bool,
+    /// Show how writing got better: what the models wrote at each stage, at which loss, and how many words are real
+    #[arg(long, conflicts_with = "samples")]
+    pub(crate) stages: bool,
+    /// Write the stages as a page, one HTML file, in place of the text
+    #[arg(long, short, value_name = "FILE", requires = "stages")]
+    pub(crate) out: Option<PathBuf>,
     /// Order of several runs: the newest last, the lowest validation loss first, the shortest first, or by name
     /// [default: newest]
     #[arg(long, value_name = "BY")]

@@ -59,7 +59,18 @@ fn a_model_on_a_text() {
     // A text of its own, and the run's: a table here, an object there, a page.
     let ended = place.run("gradflow run other.txt --quick --distance 40 --positions 20 -o page.html").succeeds();
     let table = String::from_utf8(ended.out).expect("UTF-8");
-    for word in ["LSTM 2x17", "quartiles", "c_2", "memory  ", "context  ", "layer 2", "spectral radius", "--seq 30"] {
+    for word in [
+        "LSTM 2x17",
+        "quartiles",
+        "c_2",
+        "memory  ",
+        "context  ",
+        "layer 2",
+        "spectral radius",
+        "units 2",
+        "dead",
+        "--seq 30",
+    ] {
         assert!(table.contains(word), "{word:?} is not in:\n{table}");
     }
     let page = fs::read_to_string(place.path("page.html")).expect("a page");

@@ -113,6 +113,50 @@ fn one_run_is_shown_with_losses_and_with_samples_side_by_side() {
     assert_eq!(object.as_object().expect("an object").len(), 2);
 }
 
+/// "Train more": the same seed and prime at each stage, so a stage's checkpoint writes the stage's text again.
+#[test]
+fn stages_differ_by_the_weights_alone_and_say_how_many_words_are_real() {
+    let place = with_text();
+    place.run(&format!("train text.txt {SMALL} --save-every 1 --keep all --seed 7 --eval-every 2")).succeeds();
+    let run = "runs/text-lstm-2x17-1";
+    let object = &place.run(&format!("runs {run} --stages --json")).succeeds().objects()[0];
+    assert_eq!((object["seed"].as_u64(), object["temperature"].as_f64()), (Some(7), Some(0.8)));
+    let stages = object["stages"].as_array().expect("stages");
+    assert_eq!(stages.len(), 4);
+    let text = fs::read_to_string(place.path("text.txt")).expect("read").to_lowercase();
+    for stage in stages {
+        let model = format!("{run}/checkpoints/step-{:09}.safetensors", stage["step"].as_u64().expect("a step"));
+        let written = place.run(&format!("sample {model} --length 300 --temperature 0.8 --seed 7")).succeeds().out;
+        let stage_text = stage["text"].as_str().expect("a text");
+        assert_eq!(String::from_utf8(written).expect("UTF-8"), stage_text);
+        // Words of this text have no apostrophes.
+        let last = stage_text.chars().last().is_some_and(char::is_alphabetic);
+        let mut words: Vec<&str> = stage_text.split(|c: char| !c.is_alphabetic()).collect();
+        if last {
+            words.pop();
+        }
+        words.retain(|word| word.chars().count() > 1);
+        let known: std::collections::HashSet<&str> = text.split(|c: char| !c.is_alphabetic()).collect();
+        let real = words.iter().filter(|word| known.contains(word.to_lowercase().as_str())).count();
+        assert_eq!((stage["words"].as_u64(), stage["real"].as_u64()), (Some(words.len() as u64), Some(real as u64)));
+    }
+    assert!(stages[3]["val_nats"].is_number(), "the last step is scored");
+
+    let shown = place.shown(130, &format!("runs {run} --stages"));
+    assert!(shown.contains("seed 7") && shown.contains(" words real, "), "{shown}");
+    assert!(shown.lines().all(|line| line.chars().count() <= 130));
+    let ended = place.run(&format!("runs {run} --stages -o stages.html")).succeeds();
+    assert!(ended.out.is_empty() && ended.err.contains("wrote stages.html"), "{ended:?}");
+    assert!(fs::read_to_string(place.path("stages.html")).expect("read").contains("Train more"));
+    place.run(&format!("runs {run} -o stages.html")).fails(2, &["required"]);
+
+    // Without its text the samples are shown still.
+    fs::remove_file(place.path("text.txt")).expect("removed");
+    let ended = place.run(&format!("runs {run} --stages --json")).succeeds();
+    assert!(ended.err.contains("which words are real is not told"), "{}", ended.err);
+    assert!(ended.objects()[0]["stages"][0]["real"].is_null());
+}
+
 #[test]
 fn the_table_keeps_its_order_and_to_its_width() {
     let place = two_runs();
@@ -253,7 +297,7 @@ fn the_examples_of_the_help_run() {
     place.run(&format!("train book.txt {small}")).succeeds();
     place.run(&format!("train book.txt {small} --cell gru")).succeeds();
     let mut ran = 0;
-    for command in ["runs", "machine", "completions", "man"] {
+    for command in ["runs", "hello", "machine", "completions", "man"] {
         let help = String::from_utf8(place.run(&format!("{command} --help")).succeeds().out).expect("UTF-8");
         let (_, examples) = help.split_once("Examples:\n").expect("examples");
         for line in examples.lines().filter_map(|line| line.trim().strip_prefix("gatemill ")) {
@@ -262,9 +306,12 @@ fn the_examples_of_the_help_run() {
             if line == "machine" || line == "machine --json" {
                 continue;
             }
-            assert!(!place.run(line).succeeds().out.is_empty() || line.contains("--out"), "{line}");
+            assert!(
+                !place.run(line).succeeds().out.is_empty() || line.contains("--out") || line.contains(" -o "),
+                "{line}"
+            );
             ran += 1;
         }
     }
-    assert_eq!(ran, 13);
+    assert_eq!(ran, 17);
 }

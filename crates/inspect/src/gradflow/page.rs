@@ -12,7 +12,7 @@ pub(crate) fn line(name: impl Into<String>, curve: &[Spread], of: impl Fn(&Sprea
 }
 
 /// The page of one model.
-pub fn report(r: &Report, model: &str, text: &str) -> String {
+pub fn report(r: &Report, model: &str, text: &str) -> Page {
     let back = || Axis::linear("k, characters back");
     let all = Chart::new("all", "Gradient of the loss to the state, by distance", back(), Axis::log("norm, nats"))
         .line(line("mean", &r.flow.all, |s| s.mean))
@@ -81,7 +81,6 @@ pub fn report(r: &Report, model: &str, text: &str) -> String {
             p.quiet { (r.parameters) " weights; " (r.symbols) " characters of text; states come from " (r.flow.warmup) " characters before each window; trained with --seq " (r.seq) "." }
         })
         .data("report", r)
-        .render()
 }
 
 fn seen(text: &str) -> String {
@@ -127,7 +126,7 @@ fn of_cells(c: &Comparison, chart: Chart, points: impl Fn(&Compared) -> Vec<(f64
 }
 
 /// The page of three cells side by side.
-pub fn comparison(c: &Comparison, text: &str) -> String {
+pub fn comparison(c: &Comparison, text: &str) -> Page {
     let (o, m) = (&c.options, &c.options.memory);
     let gradients = Chart::new(
         "gradients",
@@ -213,5 +212,5 @@ pub fn comparison(c: &Comparison, text: &str) -> String {
                 pre.text { (x.sample.trim_matches('\n')) }
             }
         });
-    page.data("comparison", c).render()
+    page.data("comparison", c)
 }

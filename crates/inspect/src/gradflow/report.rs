@@ -1,7 +1,7 @@
 //! What `gatemill gradflow MODEL TEXT` finds: gradients by distance, what contexts are worth, what a step multiplies by.
 
 use gatemill_corpus::{Corpus, CorpusError, Lanes, Split};
-use gatemill_train::flow::{Context, Flow, FlowOptions, Machine, Norms, Radii};
+use gatemill_train::flow::{Context, Flow, FlowOptions, LayerUnits, Machine, Norms, Radii, units};
 use gatemill_train::{CellKind, CharModel, TrainError};
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +66,8 @@ pub struct Report {
     pub context: Context,
     /// What a step multiplies by.
     pub radii: Radii,
+    /// Gates that are stuck, units that stand still, by layer.
+    pub units: Vec<LayerUnits>,
     /// The characters that the steps in a row read, one for each of `radii.layers[..].along`.
     pub along: Vec<String>,
 }
@@ -97,6 +99,7 @@ impl Report {
             parameters: model.parameters(),
             symbols: text.len(),
             along: along.collect(),
+            units: units(model, machine, text)?,
             flow,
             context,
             radii,

@@ -2,7 +2,7 @@
 
 use super::compare::{Compared, Comparison};
 use super::report::{Report, cell_name, distances};
-use gatemill_train::flow::{Context, Flow};
+use gatemill_train::flow::{Context, Flow, LayerUnits};
 use std::fmt::Write;
 
 /// The table and the findings.
@@ -120,6 +120,32 @@ fn share(part: usize, whole: usize) -> String {
     }
 }
 
+/// What a layer's units do that stops a gradient, in a sentence.
+pub fn units(layer: &LayerUnits) -> String {
+    let percent = |x: f64| (100.0 * x).round();
+    let stuck = |count: usize, how: &str| if count > 0 { format!(", {count} always {how}") } else { String::new() };
+    let mut parts: Vec<String> = layer
+        .gates
+        .iter()
+        .map(|gate| {
+            let (open, closed) = (stuck(gate.stuck_open, "open"), stuck(gate.stuck_closed, "closed"));
+            format!(
+                "{} open {} % of the time, closed {} %{open}{closed}",
+                gate.gate,
+                percent(gate.open),
+                percent(gate.closed)
+            )
+        })
+        .collect();
+    parts.push(format!(
+        "|h| above 0.9 {} % of the time{}",
+        percent(layer.saturated),
+        stuck(layer.saturated_units, "so")
+    ));
+    parts.push(format!("{} of {} units dead", layer.dead_units, layer.units));
+    parts.join("; ")
+}
+
 /// The findings, a line each.
 pub fn findings(r: &Report) -> Vec<String> {
     let mut lines = vec![
@@ -144,6 +170,9 @@ pub fn findings(r: &Report) -> Vec<String> {
             layer.radius.q3,
             layer.along.len()
         ));
+    }
+    for (l, layer) in r.units.iter().enumerate() {
+        lines.push(format!("units {}     {}", l + 1, units(layer)));
     }
     lines.retain(|line| !line.trim_end().ends_with("seq"));
     lines

@@ -15,7 +15,7 @@ use maud::{Markup, html};
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 360.0;
 const TOP: f64 = 14.0;
-const RIGHT: f64 = 16.0;
+const RIGHT: f64 = 22.0;
 const BOTTOM: f64 = 50.0;
 /// Width of a tick's character, a guess that no system's font exceeds by much.
 const CHARACTER: f64 = 7.6;
@@ -441,7 +441,7 @@ mod tests {
         let text = Chart::new("c", "t", Axis::linear("x"), Axis::linear("y")).line(Series::new("a", points)).render();
         let text = text.into_string();
         assert!(text.len() < 60_000, "{}", text.len());
-        assert!(text.contains("L624 14\""), "the last point lies in the corner");
+        assert!(text.contains("L618 14\""), "the last point lies in the corner");
     }
 
     #[test]

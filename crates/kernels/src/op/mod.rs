@@ -8,6 +8,8 @@ pub(crate) mod level; // y_t of two directions, of residuals
 
 pub(crate) mod readout; // logits, softmax, cross-entropy; the gradient to h
 
+pub(crate) mod attend; // queries over the rows of a memory; the way back
+
 pub(crate) mod gate_grad; // backward: gates become their gradients, in place
 
 pub(crate) mod variant; // cells beside the plain ones

@@ -49,11 +49,13 @@ pub(crate) struct Loss<'a> {
 pub(crate) unsafe fn readout<T: Tier>(r: &Readout<'_>) {
     let panels = r.head.panels();
     let w = r.weights.params[r.head.w.clone()].as_ptr();
-    let bias = r.weights.params[r.head.b.clone()].as_ptr();
+    let bias = &r.weights.params[r.head.b.clone()];
+    let zeros = [0.0f32; 4 * LANES];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
     for p in 0..panels.count() {
         let n = panels.width(p);
+        let init = bias.get(panels.first(p) * LANES..).filter(|b| !b.is_empty()).unwrap_or(&zeros).as_ptr();
         for (first, m) in tiles(r.lanes.len(), T::ROWS[n - 1]) {
             let token = r.tokens.token(r.t, r.lanes.start + first);
             // SAFETY: rows and panels are in range by the caller's promise.
@@ -62,7 +64,7 @@ pub(crate) unsafe fn readout<T: Tier>(r: &Readout<'_>) {
                 for (i, row) in rows.iter_mut().enumerate().take(m) {
                     *row = r.h.panel(0, r.tokens.row(token + i));
                 }
-                let mut call = RowsCall::new(bias.add(panels.first(p) * LANES), acc_at, r.head.k_h());
+                let mut call = RowsCall::new(init, acc_at, r.head.k_h());
                 T::strided_rows(n, m, &rows, w.add(panels.offset(p, r.head.k_h())), &mut call);
                 for i in 0..m {
                     for j in 0..n {

@@ -9,6 +9,7 @@
 //! back.rs    forward through K, states kept; then one step at a time back: states, forward, d s_t, backward, d s_{t-1}
 //! context.rs the same K symbols from a state of zeros: what a context of k symbols is worth
 //! radius.rs  one step's Jacobian: its spectral radius by power iteration, its largest singular value
+//! units.rs   gates that are stuck, units that stand still
 //! brief.rs   the first of these, between two steps of a run
 //! ```
 //!
@@ -20,12 +21,14 @@ pub(crate) mod brief; // a look between two steps of a run
 mod context; // the loss from k symbols alone
 mod radius; // one step's Jacobian
 mod spread; // a mean, a median, quartiles
+mod units; // what a gradient does not get through
 mod windows; // which places of a text
 
 pub use back::{Flow, Gradients, LayerFlow, Norms, Reach};
 pub use context::{Context, ContextAt};
 pub use radius::{LayerRadii, Radii};
 pub use spread::{Spread, below};
+pub use units::{GateUnits, LayerUnits, units};
 
 use crate::error::TrainError;
 use crate::model::CharModel;

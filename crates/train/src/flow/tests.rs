@@ -246,13 +246,13 @@ fn spectral_radius(matrix: &[f64], size: usize) -> f64 {
     let (mut power, mut log, mut n) = (matrix.to_vec(), 0.0, 1.0);
     for _ in 0..20 {
         let norm = power.iter().fold(0.0, |sum: f64, x| sum + x * x).sqrt();
-        log += norm.ln() / n;
+        log += libm::log(norm) / n;
         power.iter_mut().for_each(|x| *x /= norm);
         let square = |i: usize, j: usize| (0..size).fold(0.0, |sum, k| sum + power[i * size + k] * power[k * size + j]);
         power = (0..size * size).map(|at| square(at / size, at % size)).collect();
         n *= 2.0;
     }
-    log.exp()
+    libm::exp(log)
 }
 
 #[test]
@@ -336,4 +336,38 @@ fn radii_of_a_text() {
             .all(|r| (r - 0.75).abs() < 1e-6)
     );
     assert!(radii.start >= 8 && radii.start + 10 < 200);
+}
+
+#[test]
+fn units_that_are_stuck_saturated_or_dead_are_counted() {
+    let (crew, kernels) = machine();
+    let machine = (&crew, &kernels);
+    let text = text(500);
+    // Biases far beyond all else: of 19 units 3 forget nothing, 4 forget all; of the others nothing is known.
+    let mut lstm = model(CellKind::Lstm, 1, 19, machine);
+    let mut bias = vec![0.0; 4 * 19];
+    bias[19..22].fill(60.0);
+    bias[22..26].fill(-60.0);
+    // Unit 18 shows nothing: its output gate is closed.
+    bias[4 * 19 - 1] = -60.0;
+    lstm.params.set("rnn.bias_ih_l0", &bias).unwrap();
+    lstm.params.derive(machine.0, machine.1);
+    let layer = &units(&lstm, machine, &text).unwrap()[0];
+    let [i, f, o] = [0, 1, 2].map(|n| &layer.gates[n]);
+    assert_eq!(layer.gates.iter().map(|gate| gate.gate.as_str()).collect::<Vec<_>>(), ["i", "f", "o"]);
+    assert_eq!((f.stuck_open, f.stuck_closed, o.stuck_closed, i.stuck_open), (3, 4, 1, 0));
+    assert!(f.open >= 3.0 / 19.0 && f.closed >= 4.0 / 19.0 && f.open + f.closed <= 1.0);
+    assert_eq!((layer.units, layer.dead_units), (19, 1));
+    // An RNN has no gate; units at tanh's ends stand still.
+    let mut rnn = model(CellKind::Rnn, 2, 9, machine);
+    let mut bias = vec![0.0; 9];
+    bias[..2].fill(40.0);
+    bias[2] = -40.0;
+    rnn.params.set("rnn.bias_ih_l1", &bias).unwrap();
+    rnn.params.derive(machine.0, machine.1);
+    let layers = units(&rnn, machine, &text).unwrap();
+    assert!(layers.len() == 2 && layers[1].gates.is_empty() && layers[0].dead_units == 0);
+    assert_eq!((layers[1].saturated_units, layers[1].dead_units), (3, 3));
+    assert!(layers[1].saturated >= 1.0 / 3.0);
+    assert!(matches!(units(&rnn, machine, &[]), Err(TrainError::Symbols(_))));
 }

@@ -23,7 +23,7 @@ const FIRST_SORTED: usize = 16;
 
 /// What is asked of a draw.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Filters {
+pub(crate) struct Filters {
     temperature: f64,
     /// 0: off.
     top_k: usize,
@@ -44,7 +44,7 @@ impl From<&SampleOptions> for Filters {
 
 /// The last symbols of a text, at most a window of them.
 #[derive(Debug, Clone)]
-pub(super) struct Recent {
+pub(crate) struct Recent {
     window: usize,
     /// Oldest first.
     ids: VecDeque<u32>,
@@ -54,11 +54,11 @@ pub(super) struct Recent {
 
 impl Recent {
     /// No symbols yet, of a vocabulary of `vocab`.
-    pub(super) fn new(window: usize, vocab: usize) -> Self {
+    pub(crate) fn new(window: usize, vocab: usize) -> Self {
         Self { window, ids: VecDeque::new(), counts: vec![0; vocab] }
     }
     /// Adds one; an id that is no symbol of the vocabulary is none.
-    pub(super) fn push(&mut self, id: u32) {
+    pub(crate) fn push(&mut self, id: u32) {
         if self.window == 0 || id as usize >= self.counts.len() {
             return;
         }
@@ -71,14 +71,14 @@ impl Recent {
         self.counts[id as usize] += 1;
     }
     /// Oldest first.
-    pub(super) fn ids(&self) -> impl Iterator<Item = u32> {
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
         self.ids.iter().copied()
     }
 }
 
 /// Logits from which nothing can be drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unusable {
+pub(crate) enum Unusable {
     /// One is NaN or +Inf.
     NotFinite(u32),
     /// All are -Inf.
@@ -87,7 +87,7 @@ pub(super) enum Unusable {
 
 /// Draws, in memory of its own.
 #[derive(Debug)]
-pub(super) struct Chooser {
+pub(crate) struct Chooser {
     filters: Filters,
     /// `[V]`: logits after the penalty.
     z: Vec<f64>,
@@ -98,12 +98,12 @@ pub(super) struct Chooser {
 }
 
 impl Chooser {
-    pub(super) fn new(filters: Filters, vocab: usize) -> Self {
+    pub(crate) fn new(filters: Filters, vocab: usize) -> Self {
         Self { filters, z: vec![0.0; vocab], weights: vec![0.0; vocab], order: Vec::with_capacity(vocab) }
     }
 
     /// The next symbol. `uniform` gives a number in [0, 1) and is asked at most once.
-    pub(super) fn choose(
+    pub(crate) fn choose(
         &mut self,
         logits: &[f32],
         recent: &Recent,

@@ -9,7 +9,7 @@
 //! Several texts are lanes beside each other, shared out among the workers; a lane neither sees the others nor how many
 //! there are, so sample i is what it would be alone. Where texts stand can be saved and continued (state.rs).
 
-mod choose; // one draw
+pub(crate) mod choose; // one draw
 mod state; // where texts stand, as a file
 
 use crate::config::ConfigError;

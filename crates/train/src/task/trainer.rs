@@ -1,0 +1,431 @@
+//! The training step of a task: examples -> lanes -> forward -> loss -> backward -> weight gradients -> update.
+//!
+//! The loss of a step is the mean over its counted targets. The gradients of all parts are one gradient to norm, clip and
+//! learning rate: its norm is the root of the parts' squares added in their order. What a step depends on is in a
+//! snapshot: weights, moments, counters; which examples come next is a function of seed and epoch.
+
+use super::alphabet::Alphabet;
+use super::config::TaskConfig;
+use super::example::{Example, check};
+use super::lanes::shuffled;
+use super::model::TaskModel;
+use super::parts::{ByRole, Role};
+use super::passes::{Drops, Machine, Passes};
+use crate::clip::{self, Norm};
+use crate::config::{Config, ScheduleKind};
+use crate::error::TrainError;
+use crate::optim::Optimizer;
+use crate::schedule::{Plateau, Standing, learning_rate};
+use gatemill_cell::WeightGrads;
+use gatemill_crew::Crew;
+use gatemill_kernels::Kernels;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+mod snapshot; // a checkpoint's content
+
+/// Where a run stands: all that a step depends on beside weights and moments.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Progress {
+    /// Updates made.
+    step: u64,
+    /// Epochs ended.
+    epochs: u64,
+    /// Batches of the current epoch done.
+    batch: u64,
+    /// Examples learned from.
+    examples: u64,
+    /// Nats, targets and hits of the current epoch.
+    epoch_nats: f64,
+    epoch_targets: u64,
+    epoch_hits: u64,
+    /// What the scores have done to the learning rate.
+    plateau: Plateau,
+}
+
+/// What one step did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskStep {
+    /// Updates made, this one included.
+    pub step: u64,
+    /// The epoch that the step belongs to, from 1.
+    pub epoch: u64,
+    /// Examples learned from so far.
+    pub examples: u64,
+    /// Mean loss of the counted targets, nats each.
+    pub nats: f64,
+    /// The part of them that was the most likely.
+    pub accuracy: f64,
+    /// Targets that counted.
+    pub targets: u64,
+    /// Gradient norm before clipping.
+    pub grad_norm: f64,
+    /// The learning rate used.
+    pub lr: f64,
+    /// The epoch that ended with this step.
+    pub epoch_end: Option<TaskEpoch>,
+}
+
+/// An epoch's end.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskEpoch {
+    /// Which, from 1.
+    pub epoch: u64,
+    /// Mean loss over the epoch, as its steps met it.
+    pub nats: f64,
+    /// The part of the targets that was the most likely, likewise.
+    pub accuracy: f64,
+}
+
+/// How well a model does on examples.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskScore {
+    /// Mean loss of the targets, nats each; a decoder reads what is right so far.
+    pub nats: f64,
+    /// The part of the targets that is the most likely at its place.
+    pub accuracy: f64,
+    /// The part of the examples whose whole output is the most likely one at each place: what a decoder that takes the
+    /// most likely symbol, one after the other, would write without a fault. A target that is left out does not count.
+    pub exact: f64,
+    /// Targets that counted.
+    pub targets: u64,
+    /// Examples.
+    pub examples: u64,
+}
+
+/// Losses and hits of a pass.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    nats: f64,
+    targets: u64,
+    hits: u64,
+}
+
+/// One part's gradient, moments and norm.
+#[derive(Debug)]
+struct Learning {
+    grads: WeightGrads,
+    optimizer: Optimizer,
+    norm: Norm,
+}
+
+/// A model in training.
+#[derive(Debug)]
+pub struct TaskTrainer {
+    model: TaskModel,
+    passes: Passes,
+    learning: ByRole<Learning>,
+    examples: Vec<Example>,
+    /// The examples in the order of an epoch, and of which one.
+    order: Vec<u32>,
+    order_of: Option<u64>,
+    crew: Arc<Crew>,
+    kernels: Kernels,
+    progress: Progress,
+}
+
+impl TaskTrainer {
+    /// A new run over these examples; none, where the caller brings every batch ([`TaskTrainer::learn`]).
+    ///
+    /// Errors: an impossible configuration or alphabet; an example that this kind cannot learn from; no memory.
+    pub fn new(
+        config: &TaskConfig,
+        alphabet: &Alphabet,
+        examples: Vec<Example>,
+        crew: Arc<Crew>,
+        kernels: Kernels,
+    ) -> Result<Self, TrainError> {
+        let model = TaskModel::new(config, alphabet, &crew, &kernels)?;
+        Self::assemble(model, Progress::default(), examples, crew, kernels)
+    }
+
+    fn assemble(
+        mut model: TaskModel,
+        progress: Progress,
+        examples: Vec<Example>,
+        crew: Arc<Crew>,
+        kernels: Kernels,
+    ) -> Result<Self, TrainError> {
+        check(model.config.kind, &model.alphabet, &examples)?;
+        let longest = examples.iter().map(|example| example.output.len()).max().unwrap_or(0);
+        model.longest = model.longest.max(longest);
+        let passes = Passes::new(&model, true)?;
+        let learning = ByRole::try_new(|role| {
+            let (Some(network), Some(params)) = (passes.networks.get(role), model.params.get(role)) else {
+                return Ok::<_, TrainError>(None);
+            };
+            let len = params.layout().params();
+            Ok(Some(Learning {
+                grads: network.weight_grads(&crew, 1)?,
+                optimizer: Optimizer::new(&model.config.base, len)?,
+                norm: Norm::new(len),
+            }))
+        })?;
+        Ok(Self { model, passes, learning, examples, order: Vec::new(), order_of: None, crew, kernels, progress })
+    }
+
+    /// One update from the next examples of the epoch. Errors: there are none; the loss or the gradient is not finite, and
+    /// then nothing has moved; no memory.
+    pub fn step(&mut self) -> Result<TaskStep, TrainError> {
+        if self.examples.is_empty() {
+            return Err(TrainError::Symbols("there are no examples to learn from".into()));
+        }
+        let epoch = self.progress.epochs;
+        if self.order_of != Some(epoch) {
+            self.order = shuffled(self.model.config.base.seed, epoch, self.examples.len());
+            self.order_of = Some(epoch);
+        }
+        let batch = self.model.config.base.batch;
+        let begin = (self.progress.batch as usize).saturating_mul(batch).min(self.order.len());
+        let chosen = &self.order[begin..(begin + batch).min(self.order.len())];
+        let examples = std::mem::take(&mut self.examples);
+        let batch: Vec<&Example> = chosen.iter().map(|&i| &examples[i as usize]).collect();
+        let total = total_steps(&self.model.config.base, examples.len());
+        let done = self.update(&batch, total);
+        self.examples = examples;
+        let mut report = done?;
+        self.progress.batch += 1;
+        if self.progress.batch >= self.batches_per_epoch() {
+            let Progress { epoch_nats, epoch_targets, epoch_hits, .. } = self.progress;
+            let mean = |sum: f64| sum / epoch_targets.max(1) as f64;
+            let (nats, accuracy) = (mean(epoch_nats), mean(epoch_hits as f64));
+            report.epoch_end = Some(TaskEpoch { epoch: report.epoch, nats, accuracy });
+            let (epochs, zero) = (report.epoch, 0.0);
+            self.progress = Progress {
+                epochs,
+                batch: 0,
+                epoch_nats: zero,
+                epoch_targets: 0,
+                epoch_hits: 0,
+                ..self.progress.clone()
+            };
+        }
+        Ok(report)
+    }
+
+    /// One update from examples of the caller's. Errors: none, or more than 2^19; one that this kind cannot learn from;
+    /// and as [`TaskTrainer::step`].
+    pub fn learn(&mut self, examples: &[Example]) -> Result<TaskStep, TrainError> {
+        if !(1..=super::config::MAX_BATCH).contains(&examples.len()) {
+            let what = format!("a step learns from 1 to {} examples, not {}", super::config::MAX_BATCH, examples.len());
+            return Err(TrainError::Symbols(what));
+        }
+        check(self.model.config.kind, &self.model.alphabet, examples)?;
+        let longest = examples.iter().map(|example| example.output.len()).max().unwrap_or(0);
+        self.model.longest = self.model.longest.max(longest);
+        self.update(&examples.iter().collect::<Vec<_>>(), self.total_steps())
+    }
+
+    fn update(&mut self, examples: &[&Example], total: u64) -> Result<TaskStep, TrainError> {
+        let crew = Arc::clone(&self.crew);
+        crew.steady(|| self.all_stages(examples, total))
+    }
+
+    /// `total`: steps of the whole run, by which the learning rate goes.
+    fn all_stages(&mut self, examples: &[&Example], total: u64) -> Result<TaskStep, TrainError> {
+        let Self { model, passes, learning, crew, kernels, progress, .. } = self;
+        let machine: Machine<'_> = (crew, kernels);
+        let base = &model.config.base;
+
+        // Forward and loss.
+        let counted = counted(model, examples);
+        let scale = (1.0 / counted.max(1) as f64) as f32;
+        let drops = Drops::of_step(&model.config, progress.step);
+        passes.forward(model, machine, examples, (Some(scale), drops))?;
+        let sums = sums(passes, scale, |_, _| {});
+
+        // Backward, then the weight gradients of every part.
+        passes.backward(model, machine);
+        for (role, part) in learning.iter_mut() {
+            let network = passes.networks.at(role);
+            part.grads.compute(crew, kernels, model.params.at(role), network, passes.ids(role));
+        }
+
+        // Norm, and the check that nothing is amiss before anything moves.
+        let usable = sums.nats.is_finite();
+        let step = progress.step + 1;
+        let diverged = |what| TrainError::Diverged { step, what, usable };
+        let mut squares = 0.0;
+        for (role, part) in learning.iter_mut() {
+            let of_part = part.norm.squared(crew, kernels, part.grads.sum());
+            squares += of_part.map_err(|at| {
+                let name = model.params.at(role).tensor_at(at);
+                diverged(role.tensor(model.config.kind, &name))
+            })?;
+        }
+        if !usable {
+            return Err(diverged("the loss".into()));
+        }
+        let grad_norm = squares.sqrt();
+
+        // Update; what is derived from the weights.
+        let standing = Standing { step: progress.step, total, epochs: progress.epochs, plateau: &progress.plateau };
+        let lr = learning_rate(base, &standing);
+        let clip = clip::factor(base.clip_norm, grad_norm);
+        for (role, part) in learning.iter_mut() {
+            part.optimizer.update(machine, model.params.at_mut(role), part.grads.sum(), (step, lr, clip));
+        }
+        model.derive(crew, kernels);
+
+        progress.step = step;
+        progress.examples += examples.len() as u64;
+        progress.epoch_nats += sums.nats;
+        progress.epoch_targets += sums.targets;
+        progress.epoch_hits += sums.hits;
+        let of_targets = |sum: f64| sum / sums.targets.max(1) as f64;
+        Ok(TaskStep {
+            step,
+            epoch: progress.epochs + 1,
+            examples: progress.examples,
+            nats: of_targets(sums.nats),
+            accuracy: of_targets(sums.hits as f64),
+            targets: sums.targets,
+            grad_norm,
+            lr,
+            epoch_end: None,
+        })
+    }
+
+    /// Scores the model as it stands on these examples; nothing is learned, and the training state is untouched.
+    ///
+    /// Errors: an example that this kind cannot read; no memory.
+    pub fn evaluate(&mut self, examples: &[Example]) -> Result<TaskScore, TrainError> {
+        let Self { model, passes, crew, kernels, .. } = self;
+        crew.steady(|| score(model, passes, (crew, kernels), examples))
+    }
+    /// Steps of an epoch.
+    pub fn batches_per_epoch(&self) -> u64 {
+        batches(self.examples.len(), self.model.config.base.batch)
+    }
+    /// Steps of the whole run.
+    pub fn total_steps(&self) -> u64 {
+        total_steps(&self.model.config.base, self.examples.len())
+    }
+    /// Whether all steps are made.
+    pub fn is_done(&self) -> bool {
+        self.progress.step >= self.total_steps()
+    }
+    /// Updates made.
+    pub fn step_count(&self) -> u64 {
+        self.progress.step
+    }
+    /// Epochs ended.
+    pub fn epochs(&self) -> u64 {
+        self.progress.epochs
+    }
+    /// Settles how many steps the run has.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.model.config.base.steps = Some(steps);
+    }
+    /// Takes a score of the validation examples in, for a schedule that goes by it.
+    /// Some: the learning rate after a cut.
+    pub fn observe_score(&mut self, nats: f64) -> Option<f64> {
+        let (total, base, progress) = (self.total_steps(), &self.model.config.base, &mut self.progress);
+        if base.schedule != ScheduleKind::Plateau {
+            return None;
+        }
+        let cuts = progress.plateau.cuts;
+        progress.plateau.observe(base.lr_patience, nats);
+        let Progress { step, epochs, plateau, .. } = &*progress;
+        let standing = Standing { step: *step, total, epochs: *epochs, plateau };
+        (plateau.cuts > cuts).then(|| learning_rate(base, &standing))
+    }
+    /// The model as it stands.
+    pub fn model(&self) -> &TaskModel {
+        &self.model
+    }
+    /// The same, to be changed before the first step: another start.
+    pub fn model_mut(&mut self) -> &mut TaskModel {
+        &mut self.model
+    }
+    /// See [`TaskModel::weights_sha256`].
+    pub fn weights_sha256(&self) -> String {
+        self.model.weights_sha256()
+    }
+    /// Whether every weight and moment is a finite number, as a checkpoint must be.
+    pub fn is_finite(&self) -> bool {
+        let finite = |x: &[f32]| x.iter().all(|x| x.is_finite());
+        self.model.params.iter().all(|(_, params)| finite(params.masters()))
+            && self.learning.iter().all(|(_, part)| part.optimizer.moments().iter().all(|(_, moment)| finite(moment)))
+    }
+    /// Bytes of weights, gradients, moments and of the buffers of the largest batch so far.
+    pub fn size_bytes(&self) -> usize {
+        let parts = self.learning.iter().map(|(_, part)| part.grads.size_bytes() + part.optimizer.size_bytes());
+        let weights = self.model.params.iter().map(|(_, params)| params.size_bytes());
+        self.passes.size_bytes() + parts.sum::<usize>() + weights.sum::<usize>()
+    }
+    /// The gradient of the last step, of a tensor by its name in a file, in PyTorch's layout. None: there is no such one.
+    pub fn gradient(&self, name: &str) -> Option<Vec<f32>> {
+        self.model.params.iter().find_map(|(role, params)| {
+            let is = |spec: &&gatemill_cell::TensorSpec| role.tensor(self.model.config.kind, &spec.name) == name;
+            let spec = params.specs().iter().find(is)?;
+            Some(params.export(spec, self.learning.get(role)?.grads.sum()))
+        })
+    }
+}
+
+/// Steps of a run over so many examples.
+fn total_steps(base: &Config, examples: usize) -> u64 {
+    base.steps.unwrap_or(base.epochs.saturating_mul(batches(examples, base.batch)))
+}
+
+/// Batches of an epoch of `n` examples; the last may be smaller.
+fn batches(n: usize, batch: usize) -> u64 {
+    n.div_ceil(batch) as u64
+}
+
+/// Targets that count among these examples.
+fn counted(model: &TaskModel, examples: &[&Example]) -> usize {
+    let (classes, marks) = (model.alphabet.output.len(), usize::from(model.config.kind.decodes()));
+    examples.iter().map(|e| marks + e.output.iter().filter(|&&s| (s as usize) < classes).count()).sum()
+}
+
+/// Losses and hits of the last forward's rows, in their order; `each(row, hit)` is called for every counted one.
+///
+/// A row holds `scale` times the gradient of its loss, softmax - onehot: the target was the most likely where its
+/// probability is that of no other below.
+fn sums(passes: &Passes, scale: f32, mut each: impl FnMut(usize, bool)) -> Sums {
+    let head = passes.networks.at(Role::Head);
+    let mut sums = Sums::default();
+    for (n, (&nats, &target)) in head.nats(1).iter().zip(&passes.targets).enumerate() {
+        let row = head.logits(0, n);
+        let Some(&of_target) = row.get(target as usize) else { continue };
+        let p = of_target + scale;
+        let hit = row.iter().enumerate().all(|(i, &x)| i == target as usize || x < p);
+        sums.nats += f64::from(nats);
+        sums.targets += 1;
+        sums.hits += u64::from(hit);
+        each(n, hit);
+    }
+    sums
+}
+
+/// The score of a model on examples, `batch` of them at a time.
+pub(super) fn score(
+    model: &TaskModel,
+    passes: &mut Passes,
+    machine: Machine<'_>,
+    examples: &[Example],
+) -> Result<TaskScore, TrainError> {
+    check(model.config.kind, &model.alphabet, examples)?;
+    let (mut all, mut exact) = (Sums::default(), 0u64);
+    for examples in examples.chunks(model.config.base.batch) {
+        let batch: Vec<&Example> = examples.iter().collect();
+        passes.forward(model, machine, &batch, (Some(1.0), Drops::default()))?;
+        let mut right = vec![true; batch.len()];
+        let sums = sums(passes, 1.0, |n, hit| right[passes.places[n].example] &= hit);
+        all.nats += sums.nats;
+        all.targets += sums.targets;
+        all.hits += sums.hits;
+        exact += right.iter().filter(|right| **right).count() as u64;
+    }
+    let of_targets = |sum: f64| sum / all.targets.max(1) as f64;
+    Ok(TaskScore {
+        nats: of_targets(all.nats),
+        accuracy: of_targets(all.hits as f64),
+        exact: exact as f64 / examples.len().max(1) as f64,
+        targets: all.targets,
+        examples: examples.len() as u64,
+    })
+}

@@ -1,0 +1,17 @@
+"""Every kind of page and the command that writes it: one line for each, and it is held to what all pages promise."""
+
+# Name, whether it needs the trained run, and the command; "RUN" is the run's folder.
+PAGES = {
+    "hello.html": ["hello"],
+    "hello-lstm.html": ["hello", "--cell", "lstm", "--hidden", "8"],
+    "hello-text.html": ["hello", "to be, 물레방아 <b>", "--cell", "gru", "--hidden", "5", "--steps", "60"],
+    "stages.html": ["runs", "RUN", "--stages"],
+}
+
+
+def write(name, writer, request):
+    args = PAGES[name]
+    if "RUN" in args:
+        run = request.getfixturevalue("trained")
+        args = [run if arg == "RUN" else arg for arg in args]
+    return writer.page(name, *args)
