@@ -23,6 +23,8 @@ pub enum Event {
     Step(Step),
     /// The validation text was scored.
     Eval(Eval),
+    /// How far the model remembers, by the gradients.
+    Flow(Flow),
     /// An epoch ended.
     Epoch(Epoch),
     /// The model wrote something.
@@ -207,6 +209,30 @@ pub struct Eval {
     pub metrics: Metrics,
 }
 
+/// Gradients by distance in brief, on places of the validation text (`doc/gradients.md`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Flow {
+    /// The step.
+    pub step: u64,
+    /// Places.
+    pub positions: usize,
+    /// Characters that losses were followed back: at most T.
+    pub distance: usize,
+    /// The first distance from which on the mean gradient to the state stays below 1 % of that at distance 1. None: not within
+    /// `distance`.
+    pub memory_ends: Option<usize>,
+    /// Half of the sum of the mean gradients lies within this distance.
+    pub half: usize,
+    /// 95 % of it.
+    pub most: usize,
+    /// What the median gradient is multiplied by with each further character, over the second half of `distance`.
+    pub factor: f64,
+    /// Steps since the last of these events.
+    pub steps: u64,
+    /// Those of them whose gradient was cut to the norm; None: not clipped by norm.
+    pub clipped: Option<u64>,
+}
+
 /// An epoch's end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
@@ -303,6 +329,7 @@ impl Event {
             | Event::Notice(Notice { step, .. })
             | Event::Step(Step { step, .. })
             | Event::Eval(Eval { step, .. })
+            | Event::Flow(Flow { step, .. })
             | Event::Epoch(Epoch { step, .. })
             | Event::Sample(Sample { step, .. })
             | Event::Checkpoint(Checkpoint { step, .. })

@@ -98,6 +98,9 @@ pub(super) fn asked(config: &Config, settings: Option<&Settings>) -> String {
         if keep != gatemill_train::checkpoint::Keep::default().to_string() {
             words.push(format!("--keep {keep}"));
         }
+        if !settings.flow {
+            words.push("--flow off".to_owned());
+        }
     }
     for Change { flag, to, .. } in changes(&Config::default(), config) {
         words.push(match to {
@@ -126,9 +129,12 @@ mod tests {
         let config =
             Config { hidden: 17, tied: true, embed: 17, document_separator: Some("\n".into()), ..Config::default() };
         let mut settings = Settings::new(Source::Files { paths: vec!["/a b/c.txt".to_owned()] });
-        settings.eval_every = Some(3);
+        (settings.eval_every, settings.flow) = (Some(3), false);
         let typed = asked(&config, Some(&settings));
-        assert_eq!(typed, "'/a b/c.txt' --eval-every 3 --document-separator '\n' --embed 17 --hidden 17 --tied");
+        assert_eq!(
+            typed,
+            "'/a b/c.txt' --eval-every 3 --flow off --document-separator '\n' --embed 17 --hidden 17 --tied"
+        );
         assert_eq!(asked(&Config::default(), None), "");
     }
 }

@@ -12,6 +12,7 @@ mod bits; // the same weights on every way
 mod corpus; // look at a text, write the built-in one
 mod ends; // steps, minutes, patience
 mod flags; // every flag of `train`
+mod gradflow; // gradients by distance
 mod hello; // the walk-through
 mod intake; // folders, compressed text, standard input
 mod kill; // signals, sudden ends

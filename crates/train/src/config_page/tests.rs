@@ -90,7 +90,13 @@ fn a_runs_own_page_gives_the_run_again() {
     }
     let mut settings = Settings::new(Source::Files { paths: vec!["/a \"b\"/ü.txt".to_owned()] });
     for (config, keep) in [(unusual(), Keep::All), (Config::default(), Keep::Last(5))] {
-        settings = Settings { sample_every: Some(3), keep, strict_corpus: keep == Keep::All, ..settings };
+        settings = Settings {
+            sample_every: Some(3),
+            keep,
+            strict_corpus: keep == Keep::All,
+            flow: keep != Keep::All,
+            ..settings
+        };
         let text = to_toml(&config, &settings).expect("written");
         let page = Page::parse(text.as_bytes()).expect(&text);
         assert_eq!(page.source.as_ref(), Some(&settings.source));
