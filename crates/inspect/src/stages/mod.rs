@@ -11,7 +11,7 @@ mod words; // which are real
 pub use show::page;
 
 use gatemill_corpus::{Corpus, CorpusError};
-use gatemill_train::history::History;
+use gatemill_train::history::{History, Point};
 use gatemill_train::run::sample_options;
 use serde::Serialize;
 use words::{Known, places};
@@ -59,9 +59,9 @@ pub struct Stages {
     pub temperature: f64,
     /// The samples.
     pub stages: Vec<Stage>,
-    /// Step, training loss and validation loss, for a curve.
+    /// Losses along the way.
     #[serde(skip)]
-    curve: Vec<(u64, Option<f64>, Option<f64>)>,
+    curve: Vec<Point>,
 }
 
 impl Stages {
@@ -88,7 +88,7 @@ impl Stages {
             seed: options.seed,
             temperature: options.temperature,
             stages: run.samples.iter().map(stage).collect(),
-            curve: run.curve.iter().map(|point| (point.step, point.train_nats, point.val_nats)).collect(),
+            curve: run.curve.clone(),
         }
     }
 
