@@ -13,6 +13,7 @@ mod corpus; // look at a text, write the built-in one
 mod ends; // steps, minutes, patience
 mod flags; // every flag of `train`
 mod hello; // the walk-through
+mod inspect; // look into a model
 mod intake; // folders, compressed text, standard input
 mod kill; // signals, sudden ends
 mod machine; // what runs here; completions, manual
