@@ -14,6 +14,7 @@ mod ends; // steps, minutes, patience
 mod flags; // every flag of `train`
 mod gradflow; // gradients by distance
 mod hello; // the walk-through
+mod inspect; // look into a model
 mod intake; // folders, compressed text, standard input
 mod kill; // signals, sudden ends
 mod machine; // what runs here; completions, manual
