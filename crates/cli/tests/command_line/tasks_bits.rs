@@ -83,10 +83,19 @@ fn what_may_change_on_resume_and_what_not() {
 #[test]
 fn minutes_and_patience_end_a_run_on_examples() {
     let place = Place::new();
-    let ended = place.run("train --task map --hidden 8 --minutes 0.02 --json --out m").succeeds();
-    assert!(ended.events("start")[0]["steps"].as_u64() > Some(0));
-    let few = place.run("train --task map --hidden 8 --lr 1e-9 --patience 2 --eval-every 3 --steps 99 --json --out p");
-    let few = few.succeeds();
+    let ended = place.run("train --task map --hidden 8 --minutes 0.02 --schedule constant --json --out m").succeeds();
+    let (start, done) = (&ended.events("start")[0], &ended.events("done")[0]);
+    let (planned, made) = (start["steps"].as_u64().expect("counted out"), done["steps"].as_u64().expect("made"));
+    assert!(made > 0 && made <= planned, "{made} of {planned}");
+    let line = format!("train --task map --hidden 8 --steps {made} --schedule constant --json --out again");
+    assert_eq!(place.run(&line).succeeds().sha256(), ended.sha256());
+
+    // Far too large a rate: no score is better than the first ones.
+    let line =
+        "train --task map --hidden 8 --lr 30 --clip-norm 0 --patience 2 --eval-every 3 --steps 600 --json --out p";
+    let few = place.run(line).succeeds();
     let done = &few.events("done")[0];
-    assert!(done["steps"].as_u64() <= Some(99), "{done}");
+    assert_eq!(done["ended"], "patience", "{done}");
+    let (best, steps) = (done["best_step"].as_u64().expect("a step"), done["steps"].as_u64().expect("steps"));
+    assert_eq!(steps, best + 2 * 3);
 }
