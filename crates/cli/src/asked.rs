@@ -9,7 +9,10 @@ use std::path::Path;
 use gatemill_train::Config;
 use gatemill_train::config_page::Page;
 use gatemill_train::preset::{Preset, layered};
-use gatemill_train::run::Settings;
+use gatemill_train::run::{Settings, Source};
+
+use gatemill_train::run::task::{made_source, task_defaults};
+use gatemill_train::task::{TaskConfig, TaskKind};
 
 use crate::args::TrainArgs;
 use crate::corpus;
@@ -27,6 +30,10 @@ pub(crate) fn of_a_new_run(args: &TrainArgs) -> Result<(Config, Settings), Failu
         preset.check(&config).map_err(|error| Failure::new(USAGE, error.to_string()).help(without(preset, &config)))?;
     }
     config.validate()?;
+    if page.is_of_a_task() {
+        let message = "the page of --config is one of a task, and without --task a model learns from a text";
+        return Err(Failure::new(USAGE, message).help("add the --task that the page names, or take its lines out"));
+    }
     let source = match &page.source {
         _ if !args.files.is_empty() => corpus::files(&args.files)?,
         Some(source) => source.clone(),
@@ -67,6 +74,65 @@ pub(crate) fn of_a_resumed_run(
         settings.source = source;
     }
     Ok((config, settings))
+}
+
+/// The configuration and settings of a new run on examples.
+pub(crate) fn of_a_new_task(args: &TrainArgs, kind: TaskKind) -> Result<(TaskConfig, Settings), Failure> {
+    no_flags_of_a_text(args)?;
+    let page = page(args)?;
+    let mut config = task_defaults(kind);
+    page.configure_task(&mut config).map_err(|error| Failure::new(USAGE, error.to_string()).help(error.help()))?;
+    args.configure_task(&mut config);
+    config.validate()?;
+    let source = match &page.source {
+        _ if !args.files.is_empty() => corpus::files(&args.files)?,
+        Some(source) => source.clone(),
+        None => made_source(config.kind),
+    };
+    let mut settings = Settings::new(source);
+    page.set_intervals(&mut settings);
+    args.set_intervals(&mut settings);
+    settings.val = validation(args)?.or(settings.val).or(page.val);
+    Ok((config, settings))
+}
+
+/// The configuration and settings of a run on examples that goes on, from those that it had.
+pub(crate) fn of_a_resumed_task(
+    args: &TrainArgs,
+    config: &TaskConfig,
+    settings: &Settings,
+) -> Result<(TaskConfig, Settings), Failure> {
+    no_flags_of_a_text(args)?;
+    let (mut config, mut settings) = (config.clone(), settings.clone());
+    let page = page(args)?;
+    page.configure_task(&mut config).map_err(|error| Failure::new(USAGE, error.to_string()).help(error.help()))?;
+    args.configure_task(&mut config);
+    config.validate()?;
+    let val = validation(args)?.or(page.val.clone()).or(settings.val.take());
+    page.set_intervals(&mut settings);
+    args.set_intervals(&mut settings);
+    settings.val = val;
+    if !args.files.is_empty() {
+        settings.source = corpus::files(&args.files)?;
+    } else if let Some(source) = page.source {
+        settings.source = source;
+    }
+    Ok((config, settings))
+}
+
+fn validation(args: &TrainArgs) -> Result<Option<Source>, Failure> {
+    args.val.as_ref().map(|path| corpus::files(std::slice::from_ref(path))).transpose()
+}
+
+/// Errors: a flag that means nothing for a task.
+fn no_flags_of_a_text(args: &TrainArgs) -> Result<(), Failure> {
+    match args.no_flags_of_a_task() {
+        Some((flag, why)) => {
+            Err(Failure::new(USAGE, format!("{flag} means nothing for a task: {why}"))
+                .help(format!("leave {flag} out")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The page of `--config`, or an empty one.

@@ -65,6 +65,10 @@ pub(crate) fn open(source: &Source, config: &Config, vocab: Option<Vocab>, io: I
             let bytes = usize::try_from(*bytes).unwrap_or(usize::MAX);
             Corpus::from_bytes("builtin", builtin::text(bytes, *seed), &options)?
         }
+        Source::Made { .. } => {
+            return Err(Failure::new(USAGE, "these are examples of a task, not a text")
+                .help("give a text, or --task to learn from examples"));
+        }
         Source::Files { paths } => {
             let paths: Vec<PathBuf> = paths.iter().map(|path| Path::new(path).to_owned()).collect();
             Corpus::open(&paths, &options)?

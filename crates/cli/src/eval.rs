@@ -10,9 +10,12 @@ use serde::Serialize;
 
 use crate::args::EvalArgs;
 use crate::exit::{self, BAD_DATA, Failure, USAGE};
+use crate::model::Model;
 use crate::progress::{Progress, grouped};
 use crate::train::machine;
 use crate::{corpus, json, model};
+
+mod task; // a task's model on examples
 
 /// What `--json` writes.
 #[derive(Serialize)]
@@ -27,7 +30,10 @@ struct Score {
 /// Runs the command.
 pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
     let (crew, kernels) = machine(None)?;
-    let (model, snapshot) = model::load(&args.model, &crew, &kernels, &Progress::new())?;
+    let (model, snapshot) = match model::any(&args.model, &crew, &kernels, &Progress::new())? {
+        Model::Text(model, snapshot) => (model, snapshot),
+        Model::Task(model, snapshot) => return task::run(args, &model, &snapshot, (&crew, &kernels)),
+    };
     let vocab = Some(model.vocab.clone());
     let score: Option<Evaluation> = if let Some(split) = args.split {
         check_part(split, &model.config)?;
@@ -65,7 +71,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
 }
 
 /// Errors: the run kept no such part of its text.
-fn check_part(split: Split, config: &Config) -> Result<(), Failure> {
+pub(crate) fn check_part(split: Split, config: &Config) -> Result<(), Failure> {
     let (part, flag, fraction) = match split {
         Split::Test => ("test", "--test-frac", config.test_frac),
         _ => ("validation", "--val-frac", config.val_frac),

@@ -15,6 +15,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use gatemill_corpus::CorpusError;
+use gatemill_corpus::examples::ExampleError;
 use gatemill_crew::CrewError;
 use gatemill_kernels::IsaError;
 use gatemill_train::bench::BenchError;
@@ -137,6 +138,8 @@ impl From<TrainError> for Failure {
         match error {
             TrainError::Config(error) => error.into(),
             TrainError::Corpus(error) => error.into(),
+            TrainError::Examples(error) => failure.help(error.help()),
+            TrainError::Symbols(_) => failure.help("`doc/tasks.md` shows what the examples of each task look like"),
             TrainError::OutOfMemory(_) => failure.help("make --hidden, --layers, --batch or --seq smaller"),
             TrainError::Diverged { .. } => failure.help(
                 "go on from the last checkpoint with `gatemill train --resume RUN --lr SMALLER --override`, or start again \
@@ -203,6 +206,12 @@ impl From<CorpusError> for Failure {
             _ => "check the path: it must be a file with text that can be read",
         };
         Self::new(code, error.to_string()).help(help)
+    }
+}
+
+impl From<ExampleError> for Failure {
+    fn from(error: ExampleError) -> Self {
+        TrainError::from(error).into()
     }
 }
 

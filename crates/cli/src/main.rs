@@ -3,6 +3,7 @@
 //! ```text
 //! gatemill                 the demonstration: learn to write from the built-in text, in about a minute
 //! gatemill train  [FILE]   learn from a text          -> a run folder
+//! gatemill predict MODEL   ask what was learned from examples
 //! gatemill sample MODEL    write with what was learned
 //! gatemill eval   MODEL    score a text
 //! gatemill runs   [RUN]    look at what was trained
@@ -46,10 +47,12 @@ mod builtin; // the built-in text on stdout
 mod demo; // the run without arguments
 mod eval; // score a text
 mod machine; // what runs here
+mod predict; // ask a task's model
 mod runs; // look at what was trained
 mod sample; // write
 mod shell; // completions, manual
 mod survey; // look at a text
+mod task; // learn from examples
 mod train; // learn
 
 mod memory; // does it fit
@@ -93,6 +96,7 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
     match &cli.command {
         None => demo::run(),
         Some(Command::Train(args)) => train::run(args),
+        Some(Command::Predict(args)) => predict::run(args),
         Some(Command::Sample(args)) => sample::run(args),
         Some(Command::Eval(args)) => eval::run(args),
         Some(Command::Runs(args)) => runs::run(args),

@@ -7,8 +7,9 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use crate::task::tell;
 use gatemill_train::CellKind;
-use gatemill_train::events::{Event, Start, Step};
+use gatemill_train::events::{Event, Metrics, Start, Step};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The bar is redrawn at most this often.
@@ -33,6 +34,10 @@ pub(crate) struct Progress {
     mean_nats: f64,
     /// Running mean of the seconds of a step.
     step_seconds: f64,
+    /// Tokens so far.
+    tokens: u64,
+    /// What the last evaluation of a task measured, until it is shown.
+    measured: Option<Metrics>,
 }
 
 impl Progress {
@@ -40,7 +45,17 @@ impl Progress {
     pub(crate) fn new() -> Self {
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let bar = (std::io::stderr().is_terminal() && !dumb).then(ProgressBar::hidden);
-        Self { bar, start: None, next: Instant::now(), wait: FIRST_LINE, seen: 0, mean_nats: 0.0, step_seconds: 0.0 }
+        Self {
+            bar,
+            start: None,
+            next: Instant::now(),
+            wait: FIRST_LINE,
+            seen: 0,
+            mean_nats: 0.0,
+            step_seconds: 0.0,
+            tokens: 0,
+            measured: None,
+        }
     }
 
     /// Writes a line above the bar.
@@ -73,16 +88,32 @@ impl Progress {
             Event::Eval(eval) => {
                 // An epoch's end says it too.
                 if !self.start.as_ref().is_some_and(|start| eval.step.is_multiple_of(start.steps_per_epoch.max(1))) {
-                    self.line(&format!("step {}: validation {}", eval.step, losses(eval.val_nats)));
+                    let score = match self.is_task() {
+                        true => tell::measures(eval.val_nats, &eval.metrics),
+                        false => losses(eval.val_nats),
+                    };
+                    self.line(&format!("step {}: validation {score}", eval.step));
                 }
-                if eval.unseen > 0 {
+                self.measured = Some(eval.metrics.clone());
+                if eval.unseen > 0 && !self.is_task() {
                     self.line(&format!("note: {} characters were never seen in training: left out", eval.unseen));
                 }
             }
             Event::Epoch(epoch) => {
                 let validation = epoch.val_nats.map_or(String::new(), |nats| format!(", validation {}", losses(nats)));
                 let (number, train) = (epoch.epoch, losses(epoch.train_nats));
+                if self.is_task() {
+                    let measured = self.measured.take().unwrap_or_default();
+                    let validation =
+                        epoch.val_nats.map(|nats| format!("; validation {}", tell::measures(nats, &measured)));
+                    let (validation, seconds) = (validation.unwrap_or_default(), duration(epoch.seconds));
+                    self.line(&format!("epoch {number}: training {:.4} nats{validation}; {seconds}", epoch.train_nats));
+                    return;
+                }
                 self.line(&format!("epoch {number}: training {train}{validation}, {}", duration(epoch.seconds)));
+            }
+            Event::Sample(sample) if self.is_task() => {
+                self.line(&format!("\n--- what it says after step {} ---\n{}\n---", sample.step, sample.text));
             }
             Event::Sample(sample) => {
                 let bits = sample.train_nats / std::f64::consts::LN_2;
@@ -96,6 +127,10 @@ impl Progress {
         }
     }
 
+    fn is_task(&self) -> bool {
+        self.start.as_ref().is_some_and(|start| start.task.is_some())
+    }
+
     fn start(&mut self, start: &Start) {
         let config = &start.config;
         let cell = match config.cell {
@@ -103,34 +138,44 @@ impl Progress {
             CellKind::Lstm => "LSTM",
             CellKind::Gru => "GRU",
         };
-        let mut lines = vec![
-            format!(
-                "text     {}: {} characters to learn from, {} to validate on{}, {} distinct",
-                start.corpus,
-                grouped(start.train_symbols),
-                grouped(start.val_symbols),
-                if start.test_symbols > 0 {
-                    format!(", {} to test on at the end", grouped(start.test_symbols))
-                } else {
-                    String::new()
-                },
-                start.vocab
-            ),
-            format!(
-                "model    {cell}, {} x {} units, {} parameters; {} MB of memory for all of the training",
-                config.layers,
-                config.hidden,
-                grouped(start.parameters),
-                start.memory_bytes.div_ceil(1_000_000)
-            ),
-            format!(
-                "run      {} of {} x {} characters, {} per epoch; {} at the ends left out",
-                plural(start.steps, "step"),
-                config.lanes(),
-                config.seq,
-                plural(start.steps_per_epoch, "step"),
-                plural(start.dropped_symbols, "character")
-            ),
+        let mut lines = match &start.task {
+            Some(facts) => tell::opening(start, facts, cell),
+            None => vec![
+                format!(
+                    "text     {}: {} characters to learn from, {} to validate on{}, {} distinct",
+                    start.corpus,
+                    grouped(start.train_symbols),
+                    grouped(start.val_symbols),
+                    if start.test_symbols > 0 {
+                        format!(", {} to test on at the end", grouped(start.test_symbols))
+                    } else {
+                        String::new()
+                    },
+                    start.vocab
+                ),
+                format!(
+                    "model    {cell}, {} x {} units, {} parameters; {} MB of memory for all of the training",
+                    config.layers,
+                    config.hidden,
+                    grouped(start.parameters),
+                    start.memory_bytes.div_ceil(1_000_000)
+                ),
+            ],
+        };
+        lines.extend([
+            if start.task.is_some() {
+                let (steps, epoch) = (plural(start.steps, "step"), plural(start.steps_per_epoch, "step"));
+                format!("run      {steps} of {} examples, {epoch} per epoch", config.batch)
+            } else {
+                format!(
+                    "run      {} of {} x {} characters, {} per epoch; {} at the ends left out",
+                    plural(start.steps, "step"),
+                    config.lanes(),
+                    config.seq,
+                    plural(start.steps_per_epoch, "step"),
+                    plural(start.dropped_symbols, "character")
+                )
+            },
             format!("machine  {}, {} kernels", plural(start.threads as u64, "thread"), start.isa),
             format!(
                 "cost     about {} per epoch, {} {}, by a trial of a part of a step",
@@ -139,8 +184,8 @@ impl Progress {
                 if start.step > 0 { "to the end" } else { "in all" }
             ),
             format!("folder   {}", start.run),
-        ];
-        if start.steps_per_epoch < FEW_STEPS && config.batch > 1 {
+        ]);
+        if start.task.is_none() && start.steps_per_epoch < FEW_STEPS && config.batch > 1 {
             lines.push(format!(
                 "note: {} per epoch: of so short a text a smaller --batch makes more",
                 plural(start.steps_per_epoch, "step")
@@ -159,12 +204,19 @@ impl Progress {
             bar.set_position(start.step);
         }
         self.start = Some(start.clone());
+        self.tokens = 0;
         self.next = Instant::now().checked_add(self.wait).unwrap_or_else(Instant::now);
     }
 
     fn step(&mut self, step: &Step) {
         let Some(start) = &self.start else { return };
-        let tokens = start.config.tokens_per_step() as f64;
+        // The first step that is seen of a run that goes on tells too many.
+        let tokens = match self.tokens {
+            0 if start.step > 0 => 0,
+            before => step.tokens.saturating_sub(before),
+        };
+        let tokens = if start.task.is_some() { tokens } else { start.config.tokens_per_step() } as f64;
+        self.tokens = step.tokens;
         let seconds = if step.tokens_per_s > 0.0 { tokens / step.tokens_per_s } else { 0.0 };
         self.seen = self.seen.saturating_add(1);
         if self.seen == 1 {
@@ -180,7 +232,10 @@ impl Progress {
         }
         let rate = grouped((tokens / self.step_seconds.max(f64::MIN_POSITIVE)) as u64);
         let rest = duration(self.step_seconds * left as f64);
-        let message = format!("{}, {rate} characters/s, {rest} left", losses(self.mean_nats));
+        let message = match start.task {
+            Some(_) => format!("{:.4} nats, {rate} symbols/s, {rest} left", self.mean_nats),
+            None => format!("{}, {rate} characters/s, {rest} left", losses(self.mean_nats)),
+        };
         let wait = match &self.bar {
             Some(bar) => {
                 bar.set_position(step.step);

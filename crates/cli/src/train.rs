@@ -8,17 +8,18 @@ use gatemill_corpus::Io;
 use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
 use gatemill_train::events::{Done, Event};
-use gatemill_train::run::resume::Resumed;
-use gatemill_train::run::{Ending, Observer, Outcome, Place, Run, Setup, Stop};
+use gatemill_train::run::resume::{Found, Resumed};
+use gatemill_train::run::{Course, Ending, Flags, Observer, Outcome, Place, Run, Setup, Stop};
 use gatemill_train::storage::{RealStorage, Storage};
+use gatemill_train::task::TaskConfig;
 use gatemill_train::{CharModel, ErrorKind};
 
 use crate::args::TrainArgs;
-use crate::exit::{self, Failure, RESOURCES};
+use crate::exit::{self, Failure, RESOURCES, USAGE};
 use crate::json::Lines;
 use crate::progress::{Progress, losses};
 use crate::signals::Signals;
-use crate::{asked, corpus, memory};
+use crate::{asked, corpus, memory, task};
 
 /// What is proposed after a divergence: this part of the learning rate. A guess.
 const SMALLER_LR: f64 = 0.1;
@@ -29,11 +30,31 @@ pub(crate) const RUNS: &str = "runs";
 pub(crate) fn run(args: &TrainArgs) -> Result<u8, Failure> {
     let signals = signals()?;
     let (crew, kernels) = machine(args.threads)?;
-    let mut run = match &args.resume {
-        Some(folder) => resume(args, folder, crew, kernels)?,
-        None => start(args, crew, kernels)?,
+    let found = match &args.resume {
+        Some(folder) => Some(Found::open(storage().as_ref(), folder, args.strict_resume)?),
+        None => None,
     };
     let mut listener = Listener::new(args.json, signals);
+    let mut run = match found {
+        Some(found) if found.is::<TaskConfig>() => return task::resume(args, found, (crew, kernels), listener),
+        None if args.task.is_some() => return task::start(args, (crew, kernels), listener),
+        found => {
+            if let Some(flag) = args.flag_of_a_task() {
+                let message = if found.is_some() {
+                    format!("{flag} is of a task, and this run learns from a text")
+                } else {
+                    format!("{flag} is of a task, and without --task a model learns from a text")
+                };
+                return Err(Failure::new(USAGE, message).help(
+                    "give --task classify, tag, translate, describe or map to learn from examples, or leave it out",
+                ));
+            }
+            match found {
+                Some(found) => resume(args, found, crew, kernels)?,
+                None => start(args, crew, kernels)?,
+            }
+        }
+    };
     let outcome = listener.follow(&mut run)?;
     match &outcome {
         Outcome::Done(done) => {
@@ -91,9 +112,9 @@ fn start(args: &TrainArgs, crew: Arc<Crew>, kernels: Kernels) -> Result<Run, Fai
     Ok(Run::start(setup, &place)?)
 }
 
-fn resume(args: &TrainArgs, folder: &Path, crew: Arc<Crew>, kernels: Kernels) -> Result<Run, Failure> {
+fn resume(args: &TrainArgs, found: Found, crew: Arc<Crew>, kernels: Kernels) -> Result<Run, Failure> {
     let storage = storage();
-    let resumed = Resumed::open(storage.as_ref(), folder, args.strict_resume)?;
+    let resumed = Resumed::of(found)?;
     let (config, settings) = asked::of_a_resumed_run(args, &resumed.config, &resumed.origin.settings)?;
     // Before the text is opened: a flag that cannot be changed would open it in another way.
     resumed.changes(&config, &settings, kernels.name(), args.allow_override)?;
@@ -125,7 +146,7 @@ impl Listener {
     }
 
     /// Goes with the run until it leaves off.
-    pub(crate) fn follow(&mut self, run: &mut Run) -> Result<Outcome, Failure> {
+    pub(crate) fn follow<C: Course>(&mut self, run: &mut Run<C>) -> Result<Outcome, Failure> {
         let result = run.go(self);
         self.progress.close();
         result.map_err(|error| {
@@ -140,17 +161,17 @@ impl Listener {
                 "go on from what was saved with `{} train --resume {folder} --lr {} --override`, or start again with a \
                  smaller --lr or --clip-norm",
                 me(),
-                run.trainer().model().config.lr * SMALLER_LR
+                run.course().config().base().lr * SMALLER_LR
             ))
         })
     }
 
     /// Says how to go on after a stop; gives the exit code.
-    pub(crate) fn stopped(&self, run: &Run, stop: Stop) -> u8 {
+    pub(crate) fn stopped<C: Course>(&self, run: &Run<C>, stop: Stop) -> u8 {
         self.progress.line(&format!(
             "stopped by {} after step {}, saved; go on with: {} train --resume {}",
             stop.name(),
-            run.trainer().step_count(),
+            run.course().step_count(),
             me(),
             quoted(&run.path().display().to_string())
         ));
@@ -174,11 +195,7 @@ impl Observer for Listener {
 /// A run's end in a line or two.
 pub(crate) fn summary(done: &Done) -> String {
     let part = |name: &str, nats: Option<f64>| nats.map_or(String::new(), |nats| format!(", {name} {}", losses(nats)));
-    let why = match done.ended {
-        Ending::Steps => "",
-        Ending::Minutes => ", as the minutes are over",
-        Ending::Patience => ", as the validation loss fell no more",
-    };
+    let why = why_ended(done.ended);
     let best = match (done.best_step, done.best_nats) {
         (Some(step), Some(nats)) if step < done.steps => {
             format!("\nbest     validation {} after step {step}: best.safetensors", losses(nats))
@@ -194,6 +211,15 @@ pub(crate) fn summary(done: &Done) -> String {
         part("validation", done.val_nats),
         done.weights_sha256
     )
+}
+
+/// Why a run ended, as the end of a sentence.
+pub(crate) fn why_ended(ended: Ending) -> &'static str {
+    match ended {
+        Ending::Steps => "",
+        Ending::Minutes => ", as the minutes are over",
+        Ending::Patience => ", as the validation loss fell no more",
+    }
 }
 
 /// This program as it can be typed in the current folder.

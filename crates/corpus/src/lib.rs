@@ -3,6 +3,7 @@
 //! ```text
 //! FILE, DIR, - --expand--> files --unpack--> text
 //! file --source, map--> bytes --scan--> vocabulary, counts --tokens, cache--> ids --split--> stream --lanes--> [T, B] --fetch--> chunk
+//! file --examples--> inputs and outputs --divide--> training, validation, test
 //! ```
 //!
 //! Files are mapped and copied out, never lent: another process may write or cut one at any time, and then there is an
@@ -96,8 +97,14 @@ mod fetch;
 #[allow(clippy::arithmetic_side_effects, reason = "offsets and counts stay below the files' sizes, u64s fixed at open")]
 pub mod survey;
 
+// Integers by seed and place.
+mod random;
+
 // The text that is made instead of read.
 pub mod builtin;
+
+// Examples: an input and what it is to give.
+pub mod examples;
 
 pub use cache::default_cache_dir;
 pub use corpus::{Corpus, OpenOptions};

@@ -31,6 +31,7 @@ use crate::checkpoint::Keep;
 use crate::config::Config;
 use crate::preset::Preset;
 use crate::run::{Settings, Source};
+use crate::task::TaskConfig;
 
 mod keys; // which names there are
 
@@ -46,8 +47,12 @@ pub struct Page {
     pub preset: Option<Preset>,
     /// The text of the run whose page it is.
     pub source: Option<Source>,
+    /// The examples that the run of a task validates on, where it is that run's page.
+    pub val: Option<Source>,
     /// Fields of `Config`, by name.
     fields: Map<String, Value>,
+    /// Fields of `TaskConfig` beside those, by the names of their flags.
+    of_task: Map<String, Value>,
     eval_every: Option<u64>,
     save_every: Option<u64>,
     sample_every: Option<u64>,
@@ -210,6 +215,10 @@ impl Page {
                     page.source = Some(source(line, at)?);
                     "corpus"
                 }
+                "val" => {
+                    page.val = Some(source(line, at)?);
+                    "val"
+                }
                 // nanoGPT's cosine may end before or after the run; ours ends with it.
                 "lr-decay-iters" => {
                     decay_steps = Some((line, at, read(line, at, Takes::Whole(1, i64::MAX as u64))?));
@@ -255,6 +264,9 @@ impl Page {
 
     fn take(&mut self, key: &str, value: Value) {
         match key {
+            "task" | "bidirectional" | "pool" | "attention" | "bridge" => {
+                drop(self.of_task.insert(key.to_owned(), value));
+            }
             "preset" => self.preset = value.as_str().and_then(|name| name.parse().ok()),
             "eval-every" => self.eval_every = value.as_u64(),
             "save-every" => self.save_every = value.as_u64(),
@@ -290,6 +302,36 @@ impl Page {
             laid.clip_norm = 0.0;
         }
         *config = laid;
+        Ok(())
+    }
+
+    /// Whether it says something that a task alone has.
+    pub fn is_of_a_task(&self) -> bool {
+        !self.of_task.is_empty() || self.val.is_some()
+    }
+
+    /// Puts what the page says into a task's configuration; what it is whole for is then its own kind's defaults.
+    ///
+    /// Errors: as [`Page::configure`]; a preset, which is of character models; another task.
+    pub fn configure_task(&self, config: &mut TaskConfig) -> Result<(), PageError> {
+        let none = |reason: String| PageError::Base { reason };
+        if let Some(preset) = self.preset {
+            return Err(none(format!("preset = \"{preset}\" is of a character model")));
+        }
+        let kind = self.of_task.get("task").and_then(Value::as_str);
+        if let Some(kind) = kind.filter(|kind| *kind != config.kind.name()) {
+            return Err(none(format!("task = \"{kind}\", and --task is {}", config.kind.name())));
+        }
+        let mut laid = config.clone();
+        self.configure(&mut laid.base)?;
+        let mut fields = match serde_json::to_value(&laid) {
+            Ok(Value::Object(fields)) => fields,
+            _ => Map::new(),
+        };
+        fields.extend(
+            self.of_task.iter().filter(|(key, _)| *key != "task").map(|(key, value)| (key.clone(), value.clone())),
+        );
+        *config = serde_json::from_value(Value::Object(fields)).map_err(|error| none(error.to_string()))?;
         Ok(())
     }
 

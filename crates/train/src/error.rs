@@ -4,6 +4,7 @@ use crate::config::ConfigError;
 use crate::sample::StateError;
 use gatemill_cell::{OutOfMemory, ParamsError};
 use gatemill_corpus::CorpusError;
+use gatemill_corpus::examples::ExampleError;
 
 /// Why training, evaluation or sampling stopped.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +46,9 @@ pub enum TrainError {
     /// Symbols of the caller's that do not fit the batch.
     #[error("{0}")]
     Symbols(String),
+    /// Examples: unreadable, or none where they should be.
+    #[error(transparent)]
+    Examples(#[from] ExampleError),
     /// A checkpoint or model that does not hold what it should.
     #[error("this file does not hold a usable model: {0}")]
     Model(String),
@@ -70,12 +74,8 @@ impl TrainError {
     pub fn kind(&self) -> ErrorKind {
         match self {
             TrainError::Config(_) | TrainError::Symbols(_) => ErrorKind::Usage,
-            TrainError::Corpus(e) => match e.kind() {
-                gatemill_corpus::ErrorKind::Usage => ErrorKind::Usage,
-                gatemill_corpus::ErrorKind::BadData => ErrorKind::BadData,
-                gatemill_corpus::ErrorKind::Io => ErrorKind::Io,
-                gatemill_corpus::ErrorKind::Resources => ErrorKind::Resources,
-            },
+            TrainError::Corpus(e) => e.kind().into(),
+            TrainError::Examples(e) => e.kind().into(),
             TrainError::State(StateError::Read(e)) => match e.exit_code() {
                 4 => ErrorKind::Io,
                 6 => ErrorKind::Resources,
@@ -84,6 +84,17 @@ impl TrainError {
             TrainError::Model(_) | TrainError::Logits { .. } | TrainError::State(_) => ErrorKind::BadData,
             TrainError::OutOfMemory(_) => ErrorKind::Resources,
             TrainError::Diverged { .. } => ErrorKind::Diverged,
+        }
+    }
+}
+
+impl From<gatemill_corpus::ErrorKind> for ErrorKind {
+    fn from(kind: gatemill_corpus::ErrorKind) -> Self {
+        match kind {
+            gatemill_corpus::ErrorKind::Usage => ErrorKind::Usage,
+            gatemill_corpus::ErrorKind::BadData => ErrorKind::BadData,
+            gatemill_corpus::ErrorKind::Io => ErrorKind::Io,
+            gatemill_corpus::ErrorKind::Resources => ErrorKind::Resources,
         }
     }
 }

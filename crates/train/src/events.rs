@@ -79,6 +79,70 @@ pub struct Start {
     pub seconds_in_all: f64,
     /// The effective configuration, by the names of the flags.
     pub config: Config,
+    /// What the task is; nothing of a character model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<TaskFacts>,
+}
+
+/// What a task is: its kind and flags, its examples, how good one can get.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskFacts {
+    /// The kind: classify, tag, translate, describe, map.
+    pub kind: String,
+    /// The flags that it has beside those of every run, as a line of a person.
+    pub flags: String,
+    /// Examples to learn from.
+    pub train_examples: u64,
+    /// Examples to validate on.
+    pub val_examples: u64,
+    /// Examples to test on.
+    pub test_examples: u64,
+    /// Classes, tags, or symbols of answers.
+    pub outputs: usize,
+    /// The best accuracy that there can be on the validation part, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_accuracy: Option<f64>,
+    /// The least nats per symbol that there can be, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_nats: Option<f64>,
+}
+
+/// What is measured of a task beside its loss; nothing of a character model.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Share of classes, tags or symbols of answers that are right, the symbols before being given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
+    /// Share of answers that are right from end to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<f64>,
+    /// Mean Levenshtein distance between the answer and the one wanted, in symbols.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit_distance: Option<f64>,
+    /// The same, of each answer over the length of the longer of the two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit_rate: Option<f64>,
+    /// Examples that were answered for `exact` and `edit_distance`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answered: Option<u64>,
+    /// For each class how well it is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<ClassScore>>,
+}
+
+/// How well a class is told from the others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassScore {
+    /// Its name.
+    pub class: String,
+    /// Of those called so, the share that is.
+    pub precision: f64,
+    /// Of those that are, the share called so.
+    pub recall: f64,
+    /// Their harmonic mean.
+    pub f1: f64,
+    /// How many are.
+    pub support: u64,
 }
 
 /// A changed setting.
@@ -120,6 +184,9 @@ pub struct Step {
     pub lr: f64,
     /// Tokens of this step by the seconds that it took.
     pub tokens_per_s: f64,
+    /// Of a task: the share of the batch's classes, tags or symbols that were right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
 }
 
 /// A score on the validation text.
@@ -135,6 +202,9 @@ pub struct Eval {
     pub tokens: u64,
     /// Targets outside the vocabulary: left out.
     pub unseen: u64,
+    /// Of a task: what else was measured.
+    #[serde(flatten)]
+    pub metrics: Metrics,
 }
 
 /// An epoch's end.
@@ -212,6 +282,12 @@ pub struct Done {
     pub ended: Ending,
     /// SHA-256 of the weights (design section 5).
     pub weights_sha256: String,
+    /// Of a task: what was measured with the best score.
+    #[serde(flatten)]
+    pub best: Metrics,
+    /// Of a task: what was measured on the test part.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<Metrics>,
 }
 
 fn all_steps() -> Ending {
@@ -261,6 +337,7 @@ mod tests {
                 grad_norm: 0.1,
                 lr: 1e-3,
                 tokens_per_s: 2e5,
+                accuracy: None,
             })
         };
         for x in [0.1 + 0.2, 1.0 / 3.0, f64::MIN_POSITIVE, 4.174_387_269_895_637] {
@@ -287,6 +364,8 @@ mod tests {
             test_nats: None,
             ended: Ending::Patience,
             weights_sha256: "ab".to_owned(),
+            best: Metrics::default(),
+            test: None,
         };
         Event::Done(done).write_line(&mut line);
         assert_eq!(

@@ -17,9 +17,8 @@ use std::time::{Duration, Instant};
 
 use crate::checkpoint::{SaveError, best_path, checkpoints_folder, replace_file};
 use crate::config::Config;
-use crate::config_page::to_toml;
 use crate::events::{Event, Sample};
-use crate::run::{Settings, Source};
+use crate::run::{Flags, Settings, Source};
 use crate::storage::{PathKind, Storage};
 
 /// Lines wait no longer than this for their way to the file.
@@ -50,6 +49,7 @@ pub fn samples_path(run: &Path) -> PathBuf {
 pub fn corpus_name(source: &Source) -> String {
     let name = match source {
         Source::Builtin { .. } => "builtin".into(),
+        Source::Made { task, .. } => task.name().into(),
         Source::Files { paths } => {
             let first = paths.first().map(Path::new).and_then(Path::file_stem);
             first.map_or_else(|| "corpus".into(), |stem| stem.to_string_lossy())
@@ -121,12 +121,16 @@ fn content(storage: &dyn Storage, path: &Path) -> io::Result<Option<Vec<u8>>> {
 
 /// Writes `config.toml`: every flag with its value, the corpus, and how to go on.
 pub fn write_config(storage: &dyn Storage, run: &Path, config: &Config, settings: &Settings) -> Result<(), SaveError> {
+    write_page(storage, run, &config.page(settings))
+}
+
+/// Writes `config.toml` with a page that is made already.
+pub(crate) fn write_page(storage: &dyn Storage, run: &Path, page: &str) -> Result<(), SaveError> {
     let head = format!(
         "{CONFIG_BEGINS}{}. What this run was asked to do; a checkpoint carries its own copy.\n# To go on: gatemill train --resume {}\n\n",
         env!("CARGO_PKG_VERSION"),
         run.display().to_string().escape_debug()
     );
-    let page = to_toml(config, settings).unwrap_or_else(|error| format!("# not written: {error}\n"));
     replace_file(storage, &config_path(run), format!("{head}{page}").as_bytes())
 }
 

@@ -1,4 +1,5 @@
-//! A run around the trainer: steps, evaluations, samples and saves in a fixed order, told as events.
+//! A run around a trainer: steps, evaluations, samples and saves in a fixed order, told as events. What is trained, and on
+//! what, is the [`Course`]'s: a character model on a text, or a task's model on its examples.
 //!
 //! ```text
 //! until done:   one step -> stop asked? save, leave -> evaluate -> save the best -> epoch's end -> sample -> save
@@ -21,26 +22,32 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use gatemill_corpus::{Corpus, Split};
+use gatemill_corpus::Corpus;
 use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{RunFolder, Saver};
 use crate::config::Config;
-use crate::events::{self, Event};
+use crate::events::{self, Event, Metrics};
 use crate::folder::{self, EventLog};
 use crate::storage::Storage;
-use crate::trainer::{StepReport, Trainer};
+use crate::trainer::StepReport;
 
 mod after; // what is due after a step
+mod course; // what is trained
 mod error;
 pub mod resume;
 mod save; // checkpoints and the best model
 mod settings;
+pub mod task; // a task's model on its examples
+mod text; // a character model on a text
 
+pub use course::{Course, Facts, Flags, PartSymbols, Scored};
 pub use error::RunError;
 pub use settings::{Settings, Source};
+pub use task::{TaskCourse, TaskData, TaskSetup};
+pub use text::TextCourse;
 
 const SECONDS_PER_MINUTE: f64 = 60.0;
 /// Share of `--minutes` that goes into steps; the rest is for evaluation, samples and saves. A guess.
@@ -91,7 +98,7 @@ pub enum Outcome {
     Stopped(Stop),
 }
 
-/// What a run needs to begin.
+/// What a run on a text needs to begin.
 pub struct Setup {
     /// The effective configuration.
     pub config: Config,
@@ -99,6 +106,18 @@ pub struct Setup {
     pub settings: Settings,
     /// The text.
     pub corpus: Arc<Corpus>,
+    /// The workers.
+    pub crew: Arc<Crew>,
+    /// The kernels.
+    pub kernels: Kernels,
+    /// The disk.
+    pub storage: Arc<dyn Storage>,
+}
+
+/// What every run needs beside its course.
+pub struct Means {
+    /// What it does beside training.
+    pub settings: Settings,
     /// The workers.
     pub crew: Arc<Crew>,
     /// The kernels.
@@ -152,6 +171,8 @@ struct State {
     best_nats: Option<f64>,
     /// The step of that score.
     best_step: Option<u64>,
+    /// What else was measured then.
+    best: Metrics,
     /// Evaluations since then.
     stale: u64,
     /// Why the run ends before its steps are made.
@@ -161,9 +182,8 @@ struct State {
 }
 
 /// A run that can go.
-pub struct Run {
-    trainer: Trainer,
-    config: Config,
+pub struct Run<C: Course = TextCourse> {
+    course: C,
     settings: Settings,
     state: State,
     folder: RunFolder,
@@ -171,7 +191,6 @@ pub struct Run {
     log: EventLog,
     /// Log or samples cannot be written: said once.
     log_failed: bool,
-    corpus: Arc<Corpus>,
     crew: Arc<Crew>,
     kernels: Kernels,
     storage: Arc<dyn Storage>,
@@ -189,12 +208,16 @@ pub struct Run {
     earlier_seconds: f64,
 }
 
-impl Run {
-    /// A new run: the model is made first, then the folder, so that a run that cannot be leaves nothing behind.
+impl<C: Course> Run<C> {
+    /// A new run: the course is made first, then the folder, so that a run that cannot be leaves nothing behind.
     ///
-    /// Errors: impossible configuration, corpus too short, no memory; a folder that is taken or cannot be written.
-    pub fn start(setup: Setup, place: &Place) -> Result<Self, RunError> {
-        let Setup { mut config, settings, corpus, crew, kernels, storage } = setup;
+    /// Errors: those of `make`; no memory; a folder that is taken or cannot be written.
+    pub fn begin(
+        means: Means,
+        place: &Place,
+        make: impl FnOnce() -> Result<C, RunError> + Send,
+    ) -> Result<Self, RunError> {
+        let Means { settings, crew, storage, .. } = &means;
         let look = |run: &Path| match folder::is_run(storage.as_ref(), run) {
             Ok(false) => Ok(()),
             Ok(true) => Err(RunError::Occupied { run: run.to_owned() }),
@@ -203,13 +226,14 @@ impl Run {
         if let Place::Folder(run) = place {
             look(run)?;
         }
-        let mut trainer = crew.steady(|| Trainer::new(&config, Arc::clone(&corpus), Arc::clone(&crew), kernels))?;
-        trainer.room_for_snapshot()?;
-        let step_seconds = crew.steady(|| trainer.rehearse())?;
-        count_out(&mut config, &mut trainer, step_seconds, 0.0);
+        let mut course = crew.steady(make)?;
+        course.room_for_snapshot()?;
+        let step_seconds = crew.steady(|| course.rehearse())?;
+        let steps = course.config().base().steps;
+        count_out(&mut course, steps, step_seconds, 0.0);
         let path = match place {
             Place::Folder(run) => run.clone(),
-            Place::Under(root) => folder::claim(storage.as_ref(), root, &settings.source, &config)
+            Place::Under(root) => folder::claim(storage.as_ref(), root, &settings.source, course.config().base())
                 .map_err(|(path, source)| RunError::Io { doing: "create the folder", path, source })?,
         };
         let folder = RunFolder::open(storage.as_ref(), &path)?;
@@ -221,30 +245,27 @@ impl Run {
             path,
             source,
         })?;
-        let setup = Setup { config, settings, corpus, crew, kernels, storage };
-        Self::assemble(setup, (trainer, step_seconds), folder, State::default())
+        Self::assemble(means, (course, step_seconds), folder, State::default())
     }
 
     fn assemble(
-        setup: Setup,
-        (trainer, step_seconds): (Trainer, f64),
+        means: Means,
+        (course, step_seconds): (C, f64),
         folder: RunFolder,
         state: State,
     ) -> Result<Self, RunError> {
-        let Setup { config, settings, corpus, crew, kernels, storage } = setup;
-        folder::write_config(storage.as_ref(), folder.path(), &config, &settings)?;
+        let Means { settings, crew, kernels, storage } = means;
+        folder::write_page(storage.as_ref(), folder.path(), &course.config().page(&settings))?;
         let saver = Saver::new(Arc::clone(&storage), folder.path(), settings.keep);
         let log = EventLog::new(Arc::clone(&storage), folder.path());
         let mut run = Self {
-            trainer,
-            config,
+            course,
             settings,
             state,
             folder,
             saver,
             log,
             log_failed: false,
-            corpus,
             crew,
             kernels,
             storage,
@@ -258,8 +279,7 @@ impl Run {
         };
         run.opening.push(Event::Start(Box::new(run.facts())));
         let notices = run.folder.notices().iter().map(ToString::to_string);
-        let notes = run.corpus.notes().iter().map(ToString::to_string);
-        let texts: Vec<String> = notices.chain(notes).collect();
+        let texts: Vec<String> = notices.chain(run.course.notes()).collect();
         for text in texts {
             run.opening.push(run.notice(text));
         }
@@ -271,35 +291,36 @@ impl Run {
         self.folder.path()
     }
 
-    /// The trainer.
-    pub fn trainer(&self) -> &Trainer {
-        &self.trainer
+    /// What is trained, and on what.
+    pub fn course(&self) -> &C {
+        &self.course
     }
 
     /// What the run is and what it will cost: the event with which it begins.
     pub fn facts(&self) -> events::Start {
-        let cost = self.trainer.cost();
+        let (course, step) = (&self.course, self.course.step_count());
+        let Facts { symbols, dropped_symbols, vocab, parameters, memory_bytes, flops_per_token, task } = course.facts();
         events::Start {
-            step: self.trainer.step_count(),
+            step,
             run: self.path().display().to_string(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             isa: self.kernels.name().to_owned(),
             threads: self.crew.threads(),
             corpus: self.settings.source.to_string(),
-            train_symbols: self.corpus.symbols(Split::Train),
-            val_symbols: self.corpus.symbols(Split::Val),
-            test_symbols: self.corpus.symbols(Split::Test),
-            dropped_symbols: cost.dropped_symbols,
-            vocab: self.trainer.model().vocab.len(),
-            parameters: cost.parameters,
-            memory_bytes: cost.memory_bytes,
-            flops_per_token: cost.flops_per_token,
-            steps: self.trainer.total_steps(),
-            steps_per_epoch: self.trainer.steps_per_epoch(),
-            seconds_per_epoch: self.step_seconds * self.trainer.steps_per_epoch() as f64,
-            seconds_in_all: self.step_seconds
-                * self.trainer.total_steps().saturating_sub(self.trainer.step_count()) as f64,
-            config: self.config.clone(),
+            train_symbols: symbols.train,
+            val_symbols: symbols.val,
+            test_symbols: symbols.test,
+            dropped_symbols,
+            vocab,
+            parameters,
+            memory_bytes,
+            flops_per_token,
+            steps: course.total_steps(),
+            steps_per_epoch: course.steps_per_epoch(),
+            seconds_per_epoch: self.step_seconds * course.steps_per_epoch() as f64,
+            seconds_in_all: self.step_seconds * course.total_steps().saturating_sub(step) as f64,
+            config: course.config().base().clone(),
+            task,
         }
     }
 
@@ -331,7 +352,7 @@ impl Run {
         loop {
             if let Some(stop) = observer.stop() {
                 self.save_surely(observer)?;
-                let step = self.trainer.step_count();
+                let step = self.course.step_count();
                 self.tell(Event::Stopped(events::Stopped { step, signal: stop.name().to_owned() }), observer);
                 return Ok(Outcome::Stopped(stop));
             }
@@ -346,31 +367,34 @@ impl Run {
             if observer.stop().is_some() {
                 continue;
             }
-            let begun = Instant::now();
-            let report = self.trainer.step().map_err(RunError::from);
+            let (begun, tokens) = (Instant::now(), self.course.tokens());
+            let report = self.course.step().map_err(RunError::from);
             let report = self.or_save(report, observer)?;
-            self.note(&report, begun.elapsed().as_secs_f64(), observer);
+            let tokens = report.tokens.saturating_sub(tokens);
+            self.note(&report, (tokens, begun.elapsed().as_secs_f64()), observer);
         }
         self.save_surely(observer)?;
-        let test_nats = self.test(observer)?;
+        let test = self.test(observer)?;
         let done = events::Done {
-            steps: self.trainer.step_count(),
-            tokens: self.tokens(),
+            steps: self.course.step_count(),
+            tokens: self.course.tokens(),
             seconds: self.seconds,
             train_nats: self.state.epoch_nats.or(self.state.chunk_nats),
             val_nats: self.state.val_nats,
             best_nats: self.state.best_nats,
             best_step: self.state.best_step,
-            test_nats,
+            test_nats: test.as_ref().map(|test| test.evaluation.nats),
             ended: self.ending().unwrap_or(Ending::Steps),
-            weights_sha256: self.trainer.weights_sha256(),
+            weights_sha256: self.course.weights_sha256(),
+            best: self.state.best.clone(),
+            test: test.map(|test| test.metrics).filter(|metrics| *metrics != Metrics::default()),
         };
         self.tell(Event::Done(done.clone()), observer);
         Ok(Outcome::Done(done))
     }
 
-    /// Tells a step and settles what is due after it.
-    fn note(&mut self, report: &StepReport, seconds: f64, observer: &mut dyn Observer) {
+    /// Tells a step of so many tokens and seconds, and settles what is due after it.
+    fn note(&mut self, report: &StepReport, (tokens, seconds): (u64, f64), observer: &mut dyn Observer) {
         self.seconds += seconds;
         self.epoch_seconds += seconds;
         self.state.chunk_nats = Some(report.train_nats);
@@ -378,7 +402,6 @@ impl Run {
         if let Some(end) = &report.epoch_end {
             self.state.epoch_nats = Some(end.train_nats);
         }
-        let tokens = self.config.tokens_per_step() as f64;
         let event = events::Step {
             step: report.step,
             epoch: report.epoch,
@@ -386,19 +409,20 @@ impl Run {
             train_nats: report.train_nats,
             grad_norm: report.grad_norm,
             lr: report.lr,
-            tokens_per_s: tokens / seconds.max(f64::MIN_POSITIVE),
+            tokens_per_s: tokens as f64 / seconds.max(f64::MIN_POSITIVE),
+            accuracy: report.accuracy,
         };
         self.tell(Event::Step(event), observer);
 
-        if let Some(minutes) = self.config.minutes
+        if let Some(minutes) = self.course.config().base().minutes
             && self.clock() >= minutes * SECONDS_PER_MINUTE
-            && !self.trainer.is_done()
+            && !self.course.is_done()
         {
             self.state.ended = Some(Ending::Minutes);
         }
         let last = self.ending().is_some();
         let at = |every: Option<u64>| every.map_or(epoch.is_some(), |n| report.step.is_multiple_of(n.max(1)));
-        let total = self.trainer.total_steps();
+        let total = self.course.total_steps();
         let due = Due {
             evaluate: last || at(self.settings.eval_every),
             epoch,
@@ -413,7 +437,7 @@ impl Run {
 
     /// Why the run is over, if it is.
     fn ending(&self) -> Option<Ending> {
-        self.state.ended.or(self.trainer.is_done().then_some(Ending::Steps))
+        self.state.ended.or(self.course.is_done().then_some(Ending::Steps))
     }
 
     /// Seconds of the run: those of this process, and the steps of earlier ones.
@@ -421,12 +445,8 @@ impl Run {
         self.earlier_seconds + self.begun.elapsed().as_secs_f64()
     }
 
-    fn tokens(&self) -> u64 {
-        self.trainer.step_count().saturating_mul(self.config.tokens_per_step())
-    }
-
     fn notice(&self, text: String) -> Event {
-        Event::Notice(events::Notice { step: self.trainer.step_count(), text })
+        Event::Notice(events::Notice { step: self.course.step_count(), text })
     }
 
     fn tell(&mut self, event: Event, observer: &mut dyn Observer) {
@@ -452,11 +472,9 @@ impl Run {
 
 /// Settles how many steps a run of so many minutes has, from what a step takes and the seconds that are gone already;
 /// where `steps` are given the smaller number. Without minutes nothing changes.
-fn count_out(config: &mut Config, trainer: &mut Trainer, step_seconds: f64, gone: f64) {
-    let Some(minutes) = config.minutes else { return };
+fn count_out<C: Course>(course: &mut C, steps: Option<u64>, step_seconds: f64, gone: f64) {
+    let Some(minutes) = course.config().base().minutes else { return };
     let left = (minutes * SECONDS_PER_MINUTE - gone).max(0.0) * STEPS_SHARE;
-    let fit = trainer.step_count().saturating_add((left / step_seconds.max(f64::MIN_POSITIVE)) as u64).max(1);
-    let steps = config.steps.map_or(fit, |steps| steps.min(fit));
-    config.steps = Some(steps);
-    trainer.set_steps(steps);
+    let fit = course.step_count().saturating_add((left / step_seconds.max(f64::MIN_POSITIVE)) as u64).max(1);
+    course.set_steps(steps.map_or(fit, |steps| steps.min(fit)));
 }

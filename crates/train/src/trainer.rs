@@ -71,6 +71,8 @@ pub struct StepReport {
     pub lr: f64,
     /// The epoch that ended with this step.
     pub epoch_end: Option<EpochEnd>,
+    /// Of a task: the share of the batch's classes, tags or symbols that were right.
+    pub accuracy: Option<f64>,
 }
 
 /// An epoch's end.
@@ -272,6 +274,7 @@ impl Trainer {
             grad_norm,
             lr,
             epoch_end: None,
+            accuracy: None,
         };
         if progress.chunk == self.chunks_per_epoch {
             let train_nats = progress.epoch_nats / progress.epoch_tokens.max(1) as f64;

@@ -13,7 +13,8 @@ use super::size;
 pub(crate) struct EvalArgs {
     /// A .safetensors file, or a run folder: its best model, else its newest checkpoint
     pub(crate) model: PathBuf,
-    /// The text to score: files and folders read as one, from its start, as `train` reads them; beside --split where the run's text is now
+    /// The text to score: files and folders read as one, from its start, as `train` reads them; of a task's model
+    /// examples, one a line; beside --split where the run's text is now
     #[arg(value_name = "FILE", required_unless_present = "split")]
     pub(crate) files: Vec<PathBuf>,
     /// Score a part of the run's own text in place of a text: val as training does, or test, which training never reads

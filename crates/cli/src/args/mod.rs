@@ -10,6 +10,7 @@ mod bench;
 mod corpus;
 mod eval;
 mod machine;
+mod predict;
 mod runs;
 mod sample;
 mod shell;
@@ -19,6 +20,7 @@ pub(crate) use bench::BenchArgs;
 pub(crate) use corpus::{BuiltinText, CorpusArgs};
 pub(crate) use eval::EvalArgs;
 pub(crate) use machine::MachineArgs;
+pub(crate) use predict::PredictArgs;
 pub(crate) use runs::{RunsArgs, Sort};
 pub(crate) use sample::SampleArgs;
 pub(crate) use shell::{CompletionsArgs, ManArgs};
@@ -59,9 +61,20 @@ Examples:
   gatemill train book.txt --cell gru --hidden 512  a larger GRU
   gatemill train book.txt --steps 500 --json       one JSON object per line on stdout
   gatemill train --resume runs/book-lstm-2x256-1   go on after a stop, with the same bits
+  gatemill train --task translate                  dates as people write them to ISO 8601, from made examples
+  gatemill train --task classify words.tsv         INPUT, a tab, CLASS in every line
 
 Ctrl-C finishes the step, saves a checkpoint and leaves; a second Ctrl-C leaves at once.")]
     Train(Box<TrainArgs>),
+    /// Ask a task's model: a class, tags, an answer for each input
+    #[command(after_help = "\
+Examples:
+  gatemill predict runs/translate-lstm-1x96-1 \"12 March 2021\"
+  gatemill predict runs/classify-lstm-1x64-1 --file words.txt --top 3
+  gatemill predict runs/translate-lstm-1x96-1 --json < dates.txt   probabilities, and where it looked
+
+A line in, a line out: the input, a tab, the answer. Without INPUT standard input is read.")]
+    Predict(PredictArgs),
     /// Write with a trained model
     #[command(after_help = "\
 Examples:
@@ -82,7 +95,8 @@ A character is chosen in this order: --repetition-penalty, --temperature, --top-
 Examples:
   gatemill eval runs/book-lstm-2x256-1 other.txt   another text, read in one go from its start
   gatemill eval runs/book-lstm-2x256-1 --split val the part of its own text that training did not see
-  gatemill eval runs/book-lstm-2x256-1 --split test what --test-frac kept aside")]
+  gatemill eval runs/book-lstm-2x256-1 --split test what --test-frac kept aside
+  gatemill eval runs/translate-lstm-1x96-1 dates.tsv   a task's model on other examples")]
     Eval(EvalArgs),
     /// Look at what was trained: all runs, one with its losses and samples, or several compared
     #[command(after_help = "\

@@ -9,6 +9,7 @@ use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser, TypedValueP
 use gatemill_corpus::Io;
 use gatemill_train::checkpoint::Keep;
 use gatemill_train::run::Settings;
+use gatemill_train::task::{Attention, Bridge, Pool, TaskConfig, TaskKind};
 use gatemill_train::{CellKind, Config, InitKind, OptimizerKind, Preset, ScheduleKind, VocabChoice};
 
 use super::{between, named, size, whole, whole_or_zero};
@@ -18,6 +19,7 @@ pub(super) const LARGEST_THREADS: i64 = 4096;
 /// Deep enough for anything that learns.
 pub(super) const LARGEST_DEPTH: i64 = 1024;
 
+const TASK: &str = "Tasks";
 const TEXT: &str = "Text";
 const MODEL: &str = "Model";
 const LENGTH: &str = "How long";
@@ -32,6 +34,28 @@ pub(crate) struct TrainArgs {
     /// input. None: the built-in text
     #[arg(value_name = "FILE|DIR")]
     pub(crate) files: Vec<PathBuf>,
+
+    /// Learn a task from examples in place of a text: classify a text; tag each of its symbols; translate it into
+    /// another; describe, which writes a text for a name; map numbers to a class. FILE has one example a line, INPUT, a
+    /// tab, OUTPUT, or JSON objects; none: examples made from a seed
+    #[arg(long, value_name = "TASK", value_parser = named::<TaskKind>(&["classify", "tag", "translate", "describe", "map"]), help_heading = TASK)]
+    pub(crate) task: Option<TaskKind>,
+    /// Examples to validate on, in place of a part of FILE
+    #[arg(long, value_name = "FILE", conflicts_with = "val_frac", help_heading = TASK)]
+    pub(crate) val: Option<PathBuf>,
+    /// Read the input in both directions: classify, tag, translate
+    #[arg(long, help_heading = TASK)]
+    pub(crate) bidirectional: bool,
+    /// What classify goes by: the last state, or the mean or the largest over all of them [default: last]
+    #[arg(long, value_name = "HOW", value_parser = named::<Pool>(&["last", "mean", "max"]), help_heading = TASK)]
+    pub(crate) pool: Option<Pool>,
+    /// How translate looks back at its input: by products of states (dot), through a matrix (general), or not at all; on
+    /// is dot, with --bidirectional general [default: on]
+    #[arg(long, value_name = "HOW", value_parser = PossibleValuesParser::new(["on", "off", "dot", "general"]).map(|how| Looking::of(&how)), help_heading = TASK)]
+    pub(crate) attention: Option<Looking>,
+    /// How the states of what reads become those of what writes: as they are, or through a matrix [default: copy]
+    #[arg(long, value_name = "HOW", value_parser = named::<Bridge>(&["copy", "linear"]), help_heading = TASK)]
+    pub(crate) bridge: Option<Bridge>,
 
     /// What a symbol is: a character of UTF-8 text, or a byte of any file [default: chars]
     #[arg(long, value_name = "KIND", value_parser = named::<VocabChoice>(&["chars", "bytes"]), help_heading = TEXT)]
@@ -216,7 +240,83 @@ pub(crate) struct TrainArgs {
     pub(crate) json: bool,
 }
 
+/// What `--attention` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looking {
+    /// The kind that fits the directions.
+    On,
+    /// This one, or none.
+    By(Attention),
+}
+
+impl Looking {
+    fn of(how: &str) -> Self {
+        match how {
+            "off" => Looking::By(Attention::None),
+            "dot" => Looking::By(Attention::Dot),
+            "general" => Looking::By(Attention::General),
+            _ => Looking::On,
+        }
+    }
+}
+
 impl TrainArgs {
+    /// Flags that were given and mean nothing for a task, each with the reason.
+    pub(crate) fn no_flags_of_a_task(&self) -> Option<(&'static str, &'static str)> {
+        let symbols = "the symbols of examples are characters of UTF-8 text";
+        let apart = "every example begins anew, and a batch is whatever its examples are long";
+        let whole = "an evaluation reads all examples that are set aside for it";
+        let given = [
+            (
+                self.preset.is_some(),
+                "--preset",
+                "presets are settings of character models; every task has defaults of its own",
+            ),
+            (self.vocab.is_some(), "--vocab", symbols),
+            (self.lossy, "--lossy", symbols),
+            (self.document_separator.is_some(), "--document-separator", "every line is an example of its own"),
+            (self.tied, "--tied", "what is read and what is written have symbols of their own"),
+            (self.seq.is_some(), "--seq", apart),
+            (self.no_carry, "--no-carry", apart),
+            (self.accumulate.is_some(), "--accumulate", apart),
+            (self.shards.is_some(), "--shards", apart),
+            (self.eval_tokens.is_some(), "--eval-tokens", whole),
+            (self.strict_corpus, "--strict-corpus", "examples are read once, before training"),
+            (self.io.is_some(), "--io", "examples are read once, before training"),
+        ];
+        given.into_iter().find(|(given, ..)| *given).map(|(_, flag, why)| (flag, why))
+    }
+
+    /// A flag that was given and means something for a task alone.
+    pub(crate) fn flag_of_a_task(&self) -> Option<&'static str> {
+        let given = [
+            (self.task.is_some(), "--task"),
+            (self.val.is_some(), "--val"),
+            (self.bidirectional, "--bidirectional"),
+            (self.pool.is_some(), "--pool"),
+            (self.attention.is_some(), "--attention"),
+            (self.bridge.is_some(), "--bridge"),
+        ];
+        given.into_iter().find(|(given, _)| *given).map(|(_, flag)| flag)
+    }
+
+    /// Puts the flags that were given into a task's configuration.
+    pub(crate) fn configure_task(&self, config: &mut TaskConfig) {
+        self.configure(&mut config.base);
+        config.kind = self.task.unwrap_or(config.kind);
+        config.bidirectional |= self.bidirectional;
+        config.pool = self.pool.unwrap_or(config.pool);
+        config.bridge = self.bridge.unwrap_or(config.bridge);
+        let fitting = if config.bidirectional { Attention::General } else { Attention::Dot };
+        match self.attention {
+            Some(Looking::On) => config.attention = fitting,
+            Some(Looking::By(attention)) => config.attention = attention,
+            // The default goes with the directions.
+            None if config.attention != Attention::None && self.bidirectional => config.attention = fitting,
+            None => {}
+        }
+    }
+
     /// Puts the flags that were given into a configuration: the defaults, a preset's, a file's, or a checkpoint's.
     pub(crate) fn configure(&self, config: &mut Config) {
         macro_rules! given {

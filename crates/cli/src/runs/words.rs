@@ -30,6 +30,7 @@ pub(super) fn short(count: u64) -> String {
 pub(super) fn corpus(run: &History) -> String {
     match (run.settings.as_ref().map(|settings| &settings.source), &run.start) {
         (Some(Source::Builtin { .. }), _) => "built-in".to_owned(),
+        (Some(Source::Made { task, .. }), _) => format!("made for {}", task.name()),
         (Some(Source::Files { paths }), _) => {
             let name = |path: &String| path.rsplit(['/', '\\']).next().unwrap_or(path).to_owned();
             let more = paths.len().saturating_sub(1);

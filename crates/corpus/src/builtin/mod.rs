@@ -24,8 +24,6 @@ mod node;
 mod walk;
 
 // The pass with random choices, and with those of a text.
-mod random;
-
 mod write;
 
 mod stream;

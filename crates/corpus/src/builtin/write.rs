@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 
 use super::node::Context;
-use super::random::Draws;
 use super::walk::{Hand, Lines, Options, Walk};
 use super::{Choice, EPISODE, Labels};
+use crate::random::{Draws, Purpose};
 
 /// One episode as it was written.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +33,7 @@ pub(super) fn write(seed: u64, number: u64, keep: Keep, episode: &mut Episode) {
     episode.labels.clear();
     episode.choices.clear();
     episode.bits = 0.0;
-    let mut writer = Writer { draws: Draws::new(seed, number), lines: Lines::new(), keep, episode };
+    let mut writer = Writer { draws: Draws::new(seed, Purpose::Text, number), lines: Lines::new(), keep, episode };
     let Ok(()) = Walk::new(&mut writer).through(&EPISODE, Context::default());
 }
 

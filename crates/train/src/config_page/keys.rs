@@ -24,12 +24,15 @@ const SIZE: Takes = Takes::Whole(1, 1 << 20);
 const COUNT: Takes = Takes::Whole(1, MOST);
 const COUNT_OR_NONE: Takes = Takes::Whole(0, MOST);
 
-/// Our keys: the fields of `Config` and `Settings` by their names in files, and `preset`.
+/// Our keys: the fields of `Config`, `TaskConfig` and `Settings` by their names in files, and `preset`.
 pub(super) const KEYS: &[(&str, Takes)] = &[
     ("accumulate", SIZE),
+    ("attention", Takes::Choice(&["none", "dot", "general"])),
     ("batch", SIZE),
     ("beta1", Takes::Number),
     ("beta2", Takes::Number),
+    ("bidirectional", Takes::Switch),
+    ("bridge", Takes::Choice(&["copy", "linear"])),
     ("cell", Takes::Choice(&["rnn", "lstm", "gru"])),
     ("clip-norm", Takes::Number),
     ("clip-value", Takes::Number),
@@ -60,6 +63,7 @@ pub(super) const KEYS: &[(&str, Takes)] = &[
     ("optimizer", Takes::Choice(&["adam", "adamw", "rmsprop", "sgd", "adagrad"])),
     ("output-dropout", Takes::Number),
     ("patience", COUNT),
+    ("pool", Takes::Choice(&["last", "mean", "max"])),
     ("preset", Takes::Choice(&["best", "char-rnn", "torch-rnn", "nanogpt", "min-char-rnn"])),
     ("sample-every", COUNT),
     ("save-every", COUNT),
@@ -69,6 +73,7 @@ pub(super) const KEYS: &[(&str, Takes)] = &[
     ("shards", SIZE),
     ("steps", COUNT),
     ("strict-corpus", Takes::Switch),
+    ("task", Takes::Choice(&["classify", "tag", "translate", "describe", "map"])),
     ("test-frac", Takes::Number),
     ("tied", Takes::Switch),
     ("val-frac", Takes::Number),

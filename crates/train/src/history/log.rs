@@ -258,10 +258,11 @@ mod tests {
             grad_norm: 1.0,
             lr: 0.5 / step as f64,
             tokens_per_s: 20.0,
+            accuracy: None,
         })
     }
     fn eval(step: u64, val_nats: f64) -> Event {
-        Event::Eval(Eval { step, val_nats, val_bits: 0.0, tokens: 1, unseen: 0 })
+        Event::Eval(Eval { step, val_nats, val_bits: 0.0, tokens: 1, unseen: 0, metrics: Default::default() })
     }
     fn epoch(step: u64, epoch: u64, train_nats: f64) -> Event {
         Event::Epoch(Epoch { step, epoch, train_nats, val_nats: None, seconds: 1.0 })
@@ -347,6 +348,7 @@ mod tests {
             seconds_per_epoch: 0.5,
             seconds_in_all: 1.0,
             config: crate::Config::default(),
+            task: None,
         }));
         assert_eq!(read(&[step(1, 1.0), diverged(), start]).end, End::None);
     }

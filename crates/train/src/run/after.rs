@@ -1,25 +1,14 @@
 //! What is due after a step: evaluation, the best model, epoch's end, sample; and the test text at the end.
 
-use std::sync::Arc;
-
-use gatemill_corpus::Split;
-
-use super::{Due, Ending, Observer, Run, RunError};
+use super::{Course, Due, Ending, Flags, Observer, Run, RunError, Scored};
 use crate::checkpoint::{best_path, load_model};
 use crate::events::{self, Event};
 use crate::folder;
-use crate::model::CharModel;
-use crate::sample::SampleOptions;
 
-/// Symbols of a sample taken during training.
-const SAMPLE_LENGTH: u64 = 300;
-/// Temperature of those samples: below 1, so that early ones are more than noise.
-const SAMPLE_TEMPERATURE: f64 = 0.8;
-
-impl Run {
+impl<C: Course> Run<C> {
     /// What is due after a step: evaluation, best model, epoch's end, sample, checkpoint.
     pub(super) fn after_step(&mut self, due: Due, observer: &mut dyn Observer) -> Result<(), RunError> {
-        let step = self.trainer.step_count();
+        let step = self.course.step_count();
         let val_nats = if due.evaluate { self.evaluate(observer)? } else { None };
         if let Some(epoch) = due.epoch {
             let train_nats = self.state.epoch_nats.unwrap_or_default();
@@ -36,80 +25,84 @@ impl Run {
         if due.save { self.save(observer) } else { Ok(()) }
     }
 
-    /// Scores the validation text: the schedule may cut its rate, the best model is kept, patience may run out.
+    /// Scores the validation part: the schedule may cut its rate, the best model is kept, patience may run out.
     fn evaluate(&mut self, observer: &mut dyn Observer) -> Result<Option<f64>, RunError> {
-        let step = self.trainer.step_count();
-        let Some(score) = self.trainer.evaluate()? else {
-            if self.config.val_frac > 0.0 {
-                let (symbols, lanes) = (self.corpus.symbols(Split::Val), self.config.batch);
-                let text =
-                    format!("the validation text ({symbols} symbols) is too short for {lanes} lanes: not evaluated");
-                let event = self.notice(text);
-                self.tell(event, observer);
+        let step = self.course.step_count();
+        let Scored { evaluation: score, metrics } = match self.course.evaluate()? {
+            Ok(scored) => scored,
+            Err(why) => {
+                if let Some(text) = why {
+                    let event = self.notice(text);
+                    self.tell(event, observer);
+                }
+                return Ok(None);
             }
-            return Ok(None);
         };
         let (nats, tokens, unseen) = (score.nats, score.tokens, score.unseen);
         self.state.val_nats = Some(nats);
-        self.tell(Event::Eval(events::Eval { step, val_nats: nats, val_bits: score.bits, tokens, unseen }), observer);
-        if let Some(lr) = self.trainer.observe_score(nats) {
+        let (val_bits, of_this) = (score.bits, metrics.clone());
+        self.tell(
+            Event::Eval(events::Eval { step, val_nats: nats, val_bits, tokens, unseen, metrics: of_this }),
+            observer,
+        );
+        if let Some(lr) = self.course.observe_score(nats) {
             let event = self.notice(format!("no better score: the learning rate is {lr} from here on"));
             self.tell(event, observer);
         }
         if self.state.best_nats.is_some_and(|best| nats >= best) || nats.is_nan() {
             self.state.stale = self.state.stale.saturating_add(1);
-            if self.config.patience.is_some_and(|patience| self.state.stale >= patience) && !self.trainer.is_done() {
+            let patience = self.course.config().base().patience;
+            if patience.is_some_and(|patience| self.state.stale >= patience) && !self.course.is_done() {
                 self.state.ended = Some(Ending::Patience);
             }
         } else {
             (self.state.best_nats, self.state.best_step, self.state.stale) = (Some(nats), Some(step), 0);
+            self.state.best = metrics;
             self.save_best(observer)?;
         }
         Ok(Some(nats))
     }
 
-    /// Scores the test text, if there is one, with the best model; without a best one with the model as it stands.
-    pub(super) fn test(&mut self, observer: &mut dyn Observer) -> Result<Option<f64>, RunError> {
-        if self.config.test_frac == 0.0 {
+    /// Scores the test part, if there is one, with the best model; without a best one with the model as it stands.
+    pub(super) fn test(&mut self, observer: &mut dyn Observer) -> Result<Option<Scored>, RunError> {
+        if self.course.config().base().test_frac == 0.0 {
             return Ok(None);
         }
-        let (crew, kernels) = (Arc::clone(&self.crew), self.kernels);
         let mut best = None;
         if self.state.best_nats.is_some() {
-            let loaded = load_model(self.storage.as_ref(), &best_path(self.path()), false);
-            let loaded = loaded.map_err(RunError::from);
-            match loaded.and_then(|loaded| Ok(CharModel::load(&loaded.snapshot, &crew, &kernels)?)) {
-                Ok(model) => best = Some(model),
-                Err(error) => {
-                    let event = self.notice(format!("the test text is scored with the last model: {error}"));
-                    self.tell(event, observer);
-                }
+            match load_model(self.storage.as_ref(), &best_path(self.path()), false) {
+                Ok(loaded) => best = Some(loaded.snapshot),
+                Err(error) => self.say_scored_with_the_last(&RunError::from(error), observer),
             }
         }
-        let model = best.as_ref().unwrap_or(self.trainer.model());
-        let limit = (self.config.batch, self.config.eval_tokens);
-        let score = model.evaluate_split(&self.corpus, Split::Test, limit, &crew, &kernels)?;
-        if score.is_none() {
-            let (symbols, lanes) = (self.corpus.symbols(Split::Test), self.config.batch);
-            let event =
-                self.notice(format!("the test text ({symbols} symbols) is too short for {lanes} lanes: not scored"));
-            self.tell(event, observer);
+        let mut scored = self.course.test(best.as_ref());
+        if let (Err(error), true) = (&scored, best.is_some()) {
+            let error = error.to_string();
+            self.say_scored_with_the_last(&error, observer);
+            scored = self.course.test(None);
         }
-        Ok(score.map(|score| score.nats))
+        match scored? {
+            Ok(scored) => Ok(Some(scored)),
+            Err(why) => {
+                if let Some(text) = why {
+                    let event = self.notice(text);
+                    self.tell(event, observer);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    fn say_scored_with_the_last(&mut self, why: &dyn std::fmt::Display, observer: &mut dyn Observer) {
+        let event = self.notice(format!("the test part is scored with the last model: {why}"));
+        self.tell(event, observer);
     }
 
     fn sample(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
-        let options = SampleOptions {
-            length: SAMPLE_LENGTH,
-            temperature: SAMPLE_TEMPERATURE,
-            seed: self.config.seed,
-            ..SampleOptions::default()
-        };
-        let text = self.trainer.sample(&options)?;
         let sample = events::Sample {
-            step: self.trainer.step_count(),
+            step: self.course.step_count(),
             train_nats: self.state.chunk_nats.unwrap_or_default(),
-            text: String::from_utf8_lossy(&text).into_owned(),
+            text: self.course.sample()?,
         };
         let entry = folder::sample_entry(&sample);
         if let Err(error) = self.storage.append(&folder::samples_path(self.path()), entry.as_bytes()) {

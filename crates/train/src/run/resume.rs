@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::{RUN_KEY, Run, RunError, Settings, Setup, Source, State};
+use super::{Course, Flags, Means, RUN_KEY, Run, RunError, Settings, Setup, Source, State, TextCourse};
 use crate::checkpoint::{Loaded, RunFolder, Snapshot, checkpoints_folder, newest};
 use crate::config::{Config, ScheduleKind};
 use crate::error::TrainError;
@@ -24,26 +24,6 @@ use crate::model::field;
 use crate::storage::Storage;
 use crate::trainer::Trainer;
 
-/// Flags that weights, moments or lanes were made with.
-const FIXED: [&str; 17] = [
-    "cell",
-    "layers",
-    "hidden",
-    "embed",
-    "tied",
-    "batch",
-    "accumulate",
-    "seq",
-    "vocab",
-    "lossy",
-    "document-separator",
-    "optimizer",
-    "init",
-    "init-scale",
-    "forget-bias",
-    "val-frac",
-    "test-frac",
-];
 /// Flags that say how long a run is.
 const LENGTH: [&str; 3] = ["epochs", "steps", "minutes"];
 
@@ -71,12 +51,8 @@ impl std::fmt::Display for Change {
 }
 
 /// The flags in which two configurations differ, in the order of their names.
-pub fn changes(from: &Config, to: &Config) -> Vec<Change> {
-    let fields = |config: &Config| match serde_json::to_value(config) {
-        Ok(Value::Object(fields)) => fields,
-        _ => Map::new(),
-    };
-    let (from, to) = (fields(from), fields(to));
+pub fn changes<F: Flags>(from: &F, to: &F) -> Vec<Change> {
+    let (from, to) = (from.flags(), to.flags());
     let value = |fields: &Map<String, Value>, flag: &str| fields.get(flag).cloned().unwrap_or(Value::Null);
     let flags = from.keys().filter(|&flag| from.get(flag) != to.get(flag));
     flags.map(|flag| Change { flag: flag.clone(), from: value(&from, flag), to: value(&to, flag) }).collect()
@@ -117,19 +93,13 @@ fn record(snapshot: &Snapshot) -> Result<&Map<String, Value>, TrainError> {
     snapshot.meta.as_ref().ok_or_else(|| TrainError::Model("it has no `gatemill` record".to_owned()))
 }
 
-/// A run folder that is ours, with its newest usable checkpoint.
-pub struct Resumed {
-    /// The configuration that the checkpoint was made with.
-    pub config: Config,
-    /// Its run.
-    pub origin: Origin,
+/// A run folder that is ours, with its newest usable checkpoint, of whatever was trained there.
+pub struct Found {
     loaded: Loaded,
     folder: RunFolder,
-    state: State,
-    isa: String,
 }
 
-impl Resumed {
+impl Found {
     /// Takes the folder's lock and reads its newest checkpoint; with `strict` no older one.
     ///
     /// Errors: no run there, or another process in it; no usable checkpoint. Never a fresh start.
@@ -139,11 +109,46 @@ impl Resumed {
             newest(storage, run, strict)?;
         }
         let folder = RunFolder::open(storage, run)?;
-        let loaded = newest(storage, run, strict)?;
+        Ok(Self { loaded: newest(storage, run, strict)?, folder })
+    }
+
+    /// Whether it was made with these flags.
+    pub fn is<F: Flags>(&self) -> bool {
+        is_of::<F>(&self.loaded.snapshot)
+    }
+}
+
+/// Whether a snapshot, a checkpoint or a model, was made with these flags.
+pub fn is_of<F: Flags>(snapshot: &Snapshot) -> bool {
+    snapshot.meta.as_ref().is_some_and(|meta| meta.contains_key(F::KEY))
+}
+
+/// A checkpoint of a run with these flags.
+pub struct Resumed<F: Flags = Config> {
+    /// The configuration that the checkpoint was made with.
+    pub config: F,
+    /// Its run.
+    pub origin: Origin,
+    loaded: Loaded,
+    folder: RunFolder,
+    state: State,
+    isa: String,
+}
+
+impl<F: Flags> Resumed<F> {
+    /// Takes the folder's lock and reads its newest checkpoint; with `strict` no older one.
+    ///
+    /// Errors: those of [`Found::open`] and [`Resumed::of`].
+    pub fn open(storage: &dyn Storage, run: &Path, strict: bool) -> Result<Self, RunError> {
+        Self::of(Found::open(storage, run, strict)?)
+    }
+
+    /// Errors: a record that lacks something, or one of other flags.
+    pub fn of(Found { loaded, folder }: Found) -> Result<Self, RunError> {
         let meta = record(&loaded.snapshot)?;
         let of_run: Map<String, Value> = field(meta, RUN_KEY)?;
         Ok(Self {
-            config: field(meta, "config")?,
+            config: field(meta, F::KEY)?,
             origin: Origin::of(&loaded.snapshot)?,
             state: field(&of_run, "state")?,
             isa: field(meta, "isa")?,
@@ -165,28 +170,23 @@ impl Resumed {
     /// The changes that `config` and `settings` on the tier `isa` mean, all of which an override allows.
     ///
     /// Errors: [`RunError::Fixed`] for flags that cannot change, [`RunError::NeedsOverride`] without `allowed`.
-    pub fn changes(
-        &self,
-        config: &Config,
-        settings: &Settings,
-        isa: &str,
-        allowed: bool,
-    ) -> Result<Vec<Change>, RunError> {
+    pub fn changes(&self, config: &F, settings: &Settings, isa: &str, allowed: bool) -> Result<Vec<Change>, RunError> {
         let mut all = changes(&self.config, config);
         let change = |flag: &str, from: Value, to: Value| Change { flag: flag.to_owned(), from, to };
         if self.isa != isa && (self.isa == "portable" || isa == "portable") {
             all.push(change("isa", self.isa.clone().into(), isa.into()));
         }
         let (was, is) = (self.origin.settings.eval_every, settings.eval_every);
-        if config.schedule == ScheduleKind::Plateau && was != is {
+        if config.base().schedule == ScheduleKind::Plateau && was != is {
             all.push(change("eval-every", was.into(), is.into()));
         }
-        let (fixed, rest): (Vec<_>, Vec<_>) = all.into_iter().partition(|change| FIXED.contains(&change.flag.as_str()));
+        let (fixed, rest): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|change| F::FIXED.contains(&change.flag.as_str()));
         if !fixed.is_empty() {
             return Err(RunError::Fixed { changes: fixed });
         }
         let any_length = |c: &Config| c.schedule != ScheduleKind::Cosine && c.warmup.unwrap_or(0) == 0;
-        let any_length = any_length(config) && any_length(&self.config);
+        let any_length = any_length(config.base()) && any_length(self.config.base());
         let free = |change: &Change| change.flag == "patience" || any_length && LENGTH.contains(&change.flag.as_str());
         let heavy: Vec<_> = rest.iter().filter(|change| !free(change)).cloned().collect();
         if !heavy.is_empty() && !allowed {
@@ -197,25 +197,44 @@ impl Resumed {
 }
 
 impl Run {
+    /// Goes on where a checkpoint of a run on a text left off.
+    ///
+    /// `setup` has the effective configuration and the text opened with the model's vocabulary. Errors: those of
+    /// [`Run::go_on`].
+    pub fn resume(resumed: Resumed, setup: Setup, allow_override: bool) -> Result<Self, RunError> {
+        let Setup { config, settings, corpus, crew, kernels, storage } = setup;
+        let parts = (Arc::clone(&corpus), Arc::clone(&crew), kernels);
+        let means = Means { settings, crew, kernels, storage };
+        let fingerprint = corpus.fingerprint().to_string();
+        Self::go_on(resumed, means, (&config, &fingerprint), allow_override, |snapshot| {
+            let trainer = Trainer::resume(&config, snapshot, corpus, Arc::clone(&parts.1), kernels)?;
+            Ok(TextCourse::new(trainer, parts))
+        })
+    }
+}
+
+impl<C: Course> Run<C> {
     /// Goes on where a checkpoint left off, with the same bits from there as a run that never stopped.
     ///
-    /// `setup` has the effective configuration and the text opened with the model's vocabulary. The log and the samples
-    /// are cut back to the checkpoint. Errors: see [`Resumed::changes`] and [`Origin::check`].
-    pub fn resume(resumed: Resumed, setup: Setup, allow_override: bool) -> Result<Self, RunError> {
-        let changes = resumed.changes(&setup.config, &setup.settings, setup.kernels.name(), allow_override)?;
-        resumed.origin.check(&setup.settings.source, &setup.corpus.fingerprint().to_string())?;
+    /// The configuration is the effective one, the fingerprint that of what is read now; `make` makes the course of the
+    /// checkpoint. The log and the samples are cut back to it. Errors: see [`Resumed::changes`] and [`Origin::check`].
+    pub fn go_on(
+        resumed: Resumed<C::Config>,
+        means: Means,
+        (config, fingerprint): (&C::Config, &str),
+        allow_override: bool,
+        make: impl FnOnce(&Snapshot) -> Result<C, RunError> + Send,
+    ) -> Result<Self, RunError> {
+        let changes = resumed.changes(config, &means.settings, means.kernels.name(), allow_override)?;
+        resumed.origin.check(&means.settings.source, fingerprint)?;
         let Resumed { loaded, folder, mut state, isa: _, config: _, origin: _ } = resumed;
-        let mut setup = setup;
-        let (corpus, crew, kernels) = (Arc::clone(&setup.corpus), Arc::clone(&setup.crew), setup.kernels);
-        let mut trainer = setup
-            .crew
-            .steady(|| Trainer::resume(&setup.config, &loaded.snapshot, corpus, Arc::clone(&crew), kernels))?;
-        let step = trainer.step_count();
-        let cut = folder::cut_back(setup.storage.as_ref(), folder.path(), step, state.due.is_some())
+        let mut course = means.crew.steady(|| make(&loaded.snapshot))?;
+        let step = course.step_count();
+        let cut = folder::cut_back(means.storage.as_ref(), folder.path(), step, state.due.is_some())
             .map_err(|(path, source)| RunError::Io { doing: "cut back", path, source })?;
 
-        let step_seconds = setup.crew.steady(|| trainer.rehearse())?;
-        let (seconds, epoch_seconds) = seconds_so_far(&cut.events, setup.config.tokens_per_step() as f64);
+        let step_seconds = means.crew.steady(|| course.rehearse())?;
+        let (seconds, epoch_seconds) = seconds_so_far(&cut.events);
         // A run that had come to its end goes on where another end was asked for.
         let asks = |flags: &[&str]| changes.iter().any(|change| flags.contains(&change.flag.as_str()));
         if asks(&LENGTH) || asks(&["patience"]) {
@@ -223,10 +242,10 @@ impl Run {
         }
         if asks(&["minutes"]) {
             // The steps so far were counted out for other minutes, unless they were asked for now.
-            setup.config.steps = setup.config.steps.filter(|_| asks(&["steps"]));
-            super::count_out(&mut setup.config, &mut trainer, step_seconds, seconds);
+            let steps = course.config().base().steps.filter(|_| asks(&["steps"]));
+            super::count_out(&mut course, steps, step_seconds, seconds);
         }
-        let mut run = Run::assemble(setup, (trainer, step_seconds), folder, state)?;
+        let mut run = Run::assemble(means, (course, step_seconds), folder, state)?;
         run.saved_step = Some(step);
         (run.seconds, run.epoch_seconds, run.earlier_seconds) = (seconds, epoch_seconds, seconds);
         for notice in &loaded.notices {
@@ -244,20 +263,22 @@ impl Run {
 }
 
 /// Seconds of the steps in a log: all of them, and those of the epoch that has not been told yet.
-fn seconds_so_far(log: &[Event], tokens_of_step: f64) -> (f64, f64) {
-    let steps = || {
-        log.iter().filter_map(|event| match event {
-            Event::Step(step) if step.tokens_per_s > 0.0 => Some((step.step, tokens_of_step / step.tokens_per_s)),
-            _ => None,
-        })
-    };
+fn seconds_so_far(log: &[Event]) -> (f64, f64) {
     let mut told = log.iter().filter_map(|event| match event {
         Event::Epoch(epoch) => Some(epoch.step),
         _ => None,
     });
     let last_told = told.next_back().unwrap_or(0);
-    let all = steps().fold(0.0, |sum, (_, seconds)| sum + seconds);
-    let epoch = steps().filter(|&(step, _)| step > last_told).fold(0.0, |sum, (_, seconds)| sum + seconds);
+    let (mut all, mut epoch, mut tokens) = (0.0, 0.0, 0);
+    for event in log {
+        let Event::Step(step) = event else { continue };
+        let seconds = step.tokens.saturating_sub(tokens) as f64 / step.tokens_per_s.max(f64::MIN_POSITIVE);
+        tokens = step.tokens;
+        if step.tokens_per_s > 0.0 {
+            all += seconds;
+            epoch += if step.step > last_told { seconds } else { 0.0 };
+        }
+    }
     (all, epoch)
 }
 
@@ -277,8 +298,8 @@ mod tests {
     #[test]
     fn every_fixed_flag_is_a_flag() {
         let config = serde_json::to_value(Config::default()).expect("plain");
-        for flag in FIXED {
-            assert!(config.get(flag).is_some(), "{flag}");
+        for flag in Config::FIXED {
+            assert!(config.get(*flag).is_some(), "{flag}");
         }
     }
 }

@@ -1,24 +1,24 @@
 //! Saving: checkpoints at their times and before every end, the best model, what is said of it.
 
-use super::{Observer, RUN_KEY, Run, RunError};
+use super::{Course, Observer, RUN_KEY, Run, RunError};
 use crate::checkpoint::{SaveOutcome, Saved, Snapshot};
 use crate::error::TrainError;
 use crate::events::{self, Event};
 use crate::export::Export;
 
-impl Run {
+impl<C: Course> Run<C> {
     /// Saves a checkpoint. A failure is a notice; the third in a row an error.
     pub(super) fn save(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
-        let unchanged = self.corpus.check_unchanged();
+        let unchanged = self.course.check_unchanged();
         if let Err(error) = &unchanged {
             let event = self.notice(format!("the corpus changed while it is in use: {error}"));
             self.tell(event, observer);
         }
         // Before the checkpoint, so that the log has every step that the checkpoint has.
         self.flush(observer);
-        let step = self.trainer.step_count();
-        self.trainer.room_for_snapshot()?;
-        let mut snapshot = self.trainer.snapshot();
+        let step = self.course.step_count();
+        self.course.room_for_snapshot()?;
+        let mut snapshot = self.course.checkpoint();
         self.annotate(&mut snapshot);
         let outcome = self.saver.save(step, &snapshot);
         if matches!(outcome, SaveOutcome::Saved(_)) {
@@ -33,8 +33,8 @@ impl Run {
 
     /// Saves the model as the best one so far.
     pub(super) fn save_best(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
-        self.trainer.room_for_snapshot()?;
-        let mut snapshot = self.trainer.model().snapshot();
+        self.course.room_for_snapshot()?;
+        let mut snapshot = self.course.model();
         self.annotate(&mut snapshot);
         let outcome = self.saver.save_best(&snapshot);
         self.settle(outcome, observer)
@@ -42,7 +42,7 @@ impl Run {
 
     /// Saves where there is no later chance: until it works, or has failed three times in a row.
     pub(super) fn save_surely(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
-        while self.saved_step != Some(self.trainer.step_count()) {
+        while self.saved_step != Some(self.course.step_count()) {
             self.save(observer)?;
         }
         Ok(())
@@ -56,10 +56,10 @@ impl Run {
         observer: &mut dyn Observer,
     ) -> Result<T, RunError> {
         let Err(RunError::Train(error)) = &result else { return result };
-        if !matches!(error, TrainError::Diverged { usable: false, .. }) && self.trainer.is_finite() {
+        if !matches!(error, TrainError::Diverged { usable: false, .. }) && self.course.is_finite() {
             self.save_surely(observer)?;
         } else {
-            let step = self.trainer.step_count();
+            let step = self.course.step_count();
             let text = format!("the weights after step {step} give no finite loss: they are not saved");
             let event = self.notice(text);
             self.tell(event, observer);
@@ -87,7 +87,7 @@ impl Run {
     }
 
     fn announce(&mut self, saved: &Saved, observer: &mut dyn Observer) {
-        let step = self.trainer.step_count();
+        let step = self.course.step_count();
         let path = saved.path.display().to_string();
         let event = events::Checkpoint { step, path, size_bytes: saved.size_bytes, best: saved.step.is_none() };
         self.tell(Event::Checkpoint(event), observer);
@@ -98,8 +98,8 @@ impl Run {
         if let Some(meta) = &mut snapshot.meta {
             let run = serde_json::json!({ "settings": self.settings, "state": self.state });
             meta.insert(RUN_KEY.to_owned(), run);
-            meta.insert("corpus".to_owned(), self.corpus.fingerprint().to_string().into());
-            meta.insert("step".to_owned(), self.trainer.step_count().into());
+            meta.insert("corpus".to_owned(), self.course.fingerprint().into());
+            meta.insert("step".to_owned(), self.course.step_count().into());
         }
     }
 }

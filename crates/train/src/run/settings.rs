@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::Keep;
+use crate::task::TaskKind;
 
 /// Files that are all named; of more, the first and the last.
 const NAMED: usize = 4;
@@ -18,6 +19,15 @@ pub enum Source {
         /// Of its generator.
         seed: u64,
     },
+    /// Examples made for a task.
+    Made {
+        /// Which.
+        task: TaskKind,
+        /// How many.
+        examples: u64,
+        /// Of their generator.
+        seed: u64,
+    },
     /// Files, in this order.
     Files {
         /// Absolute paths.
@@ -29,6 +39,9 @@ impl std::fmt::Display for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Source::Builtin { bytes, seed } => write!(f, "the built-in text, {bytes} bytes, seed {seed}"),
+            Source::Made { task, examples, seed } => {
+                write!(f, "{examples} examples made for {}, seed {seed}", task.name())
+            }
             Source::Files { paths } if paths.len() <= NAMED => f.write_str(&paths.join(", ")),
             Source::Files { paths } => {
                 let (first, last) = (paths.first().map_or("", String::as_str), paths.last().map_or("", String::as_str));
@@ -57,6 +70,9 @@ pub struct Settings {
     /// What is read.
     #[serde(rename = "corpus")]
     pub source: Source,
+    /// `--val FILE`: of a task, the examples to validate on, in place of a part of the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub val: Option<Source>,
 }
 
 impl Settings {
@@ -69,6 +85,7 @@ impl Settings {
             keep: Keep::default(),
             strict_corpus: false,
             source,
+            val: None,
         }
     }
 }

@@ -48,6 +48,8 @@ mod pool; // rows of a sequence to one // forward and backward through the parts
 
 mod trainer; // a step over examples
 
+mod evaluate; // the score of a model alone
+
 mod beam;
 mod predict; // classes, tags, and the options of all kinds
 mod write; // a decoder's symbols, one after the other // several answers at once, the best of which is given

@@ -33,11 +33,13 @@ pub struct PredictOptions {
     pub top_p: f64,
     /// Of the draws. Input i of a call draws the same whatever stands beside it.
     pub seed: u64,
+    /// The number of a call's first input, so that several calls draw as one would.
+    pub first: usize,
 }
 
 impl Default for PredictOptions {
     fn default() -> Self {
-        Self { batch: 64, most: None, beam: 1, temperature: 0.0, top_k: 0, top_p: 1.0, seed: 1 }
+        Self { batch: 64, most: None, beam: 1, temperature: 0.0, top_k: 0, top_p: 1.0, seed: 1, first: 0 }
     }
 }
 
@@ -127,7 +129,7 @@ impl TaskModel {
         crew.steady(|| {
             let mut all = Vec::with_capacity(inputs.len());
             let lanes = (options.batch / options.beam).max(1);
-            for (first, inputs) in (0..).step_by(lanes).zip(inputs.chunks(lanes)) {
+            for (first, inputs) in (options.first..).step_by(lanes).zip(inputs.chunks(lanes)) {
                 let inputs: Vec<&Input> = inputs.iter().collect();
                 let machine = (crew, kernels);
                 let of_batch = match self.config.kind {

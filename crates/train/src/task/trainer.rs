@@ -12,7 +12,7 @@ use super::model::TaskModel;
 use super::parts::{ByRole, Role};
 use super::passes::{Drops, Machine, Passes};
 use crate::clip::{self, Norm};
-use crate::config::ScheduleKind;
+use crate::config::{Config, ScheduleKind};
 use crate::error::TrainError;
 use crate::optim::Optimizer;
 use crate::schedule::{Plateau, Standing, learning_rate};
@@ -181,7 +181,8 @@ impl TaskTrainer {
         let chosen = &self.order[begin..(begin + batch).min(self.order.len())];
         let examples = std::mem::take(&mut self.examples);
         let batch: Vec<&Example> = chosen.iter().map(|&i| &examples[i as usize]).collect();
-        let done = self.update(&batch);
+        let total = total_steps(&self.model.config.base, examples.len());
+        let done = self.update(&batch, total);
         self.examples = examples;
         let mut report = done?;
         self.progress.batch += 1;
@@ -213,15 +214,16 @@ impl TaskTrainer {
         check(self.model.config.kind, &self.model.alphabet, examples)?;
         let longest = examples.iter().map(|example| example.output.len()).max().unwrap_or(0);
         self.model.longest = self.model.longest.max(longest);
-        self.update(&examples.iter().collect::<Vec<_>>())
+        self.update(&examples.iter().collect::<Vec<_>>(), self.total_steps())
     }
 
-    fn update(&mut self, examples: &[&Example]) -> Result<TaskStep, TrainError> {
+    fn update(&mut self, examples: &[&Example], total: u64) -> Result<TaskStep, TrainError> {
         let crew = Arc::clone(&self.crew);
-        crew.steady(|| self.all_stages(examples))
+        crew.steady(|| self.all_stages(examples, total))
     }
 
-    fn all_stages(&mut self, examples: &[&Example]) -> Result<TaskStep, TrainError> {
+    /// `total`: steps of the whole run, by which the learning rate goes.
+    fn all_stages(&mut self, examples: &[&Example], total: u64) -> Result<TaskStep, TrainError> {
         let Self { model, passes, learning, crew, kernels, progress, .. } = self;
         let machine: Machine<'_> = (crew, kernels);
         let base = &model.config.base;
@@ -258,7 +260,6 @@ impl TaskTrainer {
         let grad_norm = squares.sqrt();
 
         // Update; what is derived from the weights.
-        let total = base.steps.unwrap_or(base.epochs.saturating_mul(batches(self.examples.len(), base.batch)));
         let standing = Standing { step: progress.step, total, epochs: progress.epochs, plateau: &progress.plateau };
         let lr = learning_rate(base, &standing);
         let clip = clip::factor(base.clip_norm, grad_norm);
@@ -299,8 +300,7 @@ impl TaskTrainer {
     }
     /// Steps of the whole run.
     pub fn total_steps(&self) -> u64 {
-        let base = &self.model.config.base;
-        base.steps.unwrap_or(base.epochs.saturating_mul(self.batches_per_epoch()))
+        total_steps(&self.model.config.base, self.examples.len())
     }
     /// Whether all steps are made.
     pub fn is_done(&self) -> bool {
@@ -319,11 +319,17 @@ impl TaskTrainer {
         self.model.config.base.steps = Some(steps);
     }
     /// Takes a score of the validation examples in, for a schedule that goes by it.
-    pub fn observe_score(&mut self, nats: f64) {
-        let base = &self.model.config.base;
-        if base.schedule == ScheduleKind::Plateau {
-            self.progress.plateau.observe(base.lr_patience, nats);
+    /// Some: the learning rate after a cut.
+    pub fn observe_score(&mut self, nats: f64) -> Option<f64> {
+        let (total, base, progress) = (self.total_steps(), &self.model.config.base, &mut self.progress);
+        if base.schedule != ScheduleKind::Plateau {
+            return None;
         }
+        let cuts = progress.plateau.cuts;
+        progress.plateau.observe(base.lr_patience, nats);
+        let Progress { step, epochs, plateau, .. } = &*progress;
+        let standing = Standing { step: *step, total, epochs: *epochs, plateau };
+        (plateau.cuts > cuts).then(|| learning_rate(base, &standing))
     }
     /// The model as it stands.
     pub fn model(&self) -> &TaskModel {
@@ -357,6 +363,11 @@ impl TaskTrainer {
             Some(params.export(spec, self.learning.get(role)?.grads.sum()))
         })
     }
+}
+
+/// Steps of a run over so many examples.
+fn total_steps(base: &Config, examples: usize) -> u64 {
+    base.steps.unwrap_or(base.epochs.saturating_mul(batches(examples, base.batch)))
 }
 
 /// Batches of an epoch of `n` examples; the last may be smaller.

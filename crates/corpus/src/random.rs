@@ -1,32 +1,45 @@
-//! Random integers as a function of their place: Philox4x32-10 of (seed; episode, draw).
+//! Random integers as a function of their place: Philox4x32-10 of (seed; purpose, place, draw).
 //!
 //! Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC'11. The key is the seed; the counter names
-//! the episode and the draw in it. Integers only, so the same on every machine.
+//! what the numbers are for, the place (an episode, an example) and the draw in it. Integers only, so the same on every
+//! machine.
 
-/// The fourth word of every counter: it keeps this text apart from other uses of the same seed.
-const PURPOSE: u32 = 0x7465_7874; // "text"
+/// What numbers are for: the fourth word of every counter, which keeps uses of the same seed apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The built-in text; a place is an episode.
+    Text = 0x7465_7874,
+    /// A generated example; a place is its number.
+    Example = 0x6578_616d,
+    /// What generated examples have in common, such as the languages; a place is one of them.
+    Rules = 0x7275_6c65,
+    /// Which examples are learned from; a place is a part.
+    Split = 0x7370_6c69,
+}
 
-/// The draws of one episode, in order.
+/// The draws of one place, in order.
 #[derive(Debug, Clone)]
-pub(super) struct Draws {
+pub(crate) struct Draws {
     key: [u32; 2],
-    episode: u64,
+    purpose: Purpose,
+    place: u64,
     draw: u32,
     /// The second half of the last Philox block, if it is still unused.
     kept: Option<u64>,
 }
 
 impl Draws {
-    /// The draws of episode `episode` of the text of `seed`.
-    pub(super) fn new(seed: u64, episode: u64) -> Self {
-        Draws { key: halves(seed), episode, draw: 0, kept: None }
+    /// The draws of `place` under `seed`.
+    pub(crate) fn new(seed: u64, purpose: Purpose, place: u64) -> Self {
+        Draws { key: halves(seed), purpose, place, draw: 0, kept: None }
     }
 
     /// A number in `0..n`; 0 when `n` is 0.
     ///
-    /// `floor(u * n / 2^64)` of one 64-bit draw `u`: each value has a probability within 2^-64 of 1/n. The grammar's
-    /// totals are below 2^10, so a probability is off by less than 2^-54 of itself; the entropy rate leaves that out.
-    pub(super) fn below(&mut self, n: u32) -> u32 {
+    /// `floor(u * n / 2^64)` of one 64-bit draw `u`: each value has a probability within 2^-64 of 1/n. The totals
+    /// of the built-in grammar are below 2^10, so a probability is off by less than 2^-54 of itself; the entropy rate leaves
+    /// that out.
+    pub(crate) fn below(&mut self, n: u32) -> u32 {
         let wide = u128::from(self.next()).wrapping_mul(u128::from(n));
         (wide >> 64) as u32
     }
@@ -35,8 +48,8 @@ impl Draws {
         if let Some(second) = self.kept.take() {
             return second;
         }
-        let [low, high] = halves(self.episode);
-        let [a, b, c, d] = philox([self.draw, low, high, PURPOSE], self.key);
+        let [low, high] = halves(self.place);
+        let [a, b, c, d] = philox([self.draw, low, high, self.purpose as u32], self.key);
         self.draw = self.draw.wrapping_add(1);
         self.kept = Some(u64::from(c) << 32 | u64::from(d));
         u64::from(a) << 32 | u64::from(b)
@@ -76,7 +89,7 @@ mod tests {
 
     #[test]
     fn draws_stay_below_and_reach_every_value() {
-        let mut draws = Draws::new(7, 3);
+        let mut draws = Draws::new(7, Purpose::Text, 3);
         let mut seen = [0u32; 5];
         for _ in 0..5000 {
             seen[draws.below(5) as usize] += 1;
@@ -86,13 +99,15 @@ mod tests {
     }
 
     #[test]
-    fn another_seed_or_episode_draws_other_numbers() {
-        let take = |seed, episode| {
-            let mut draws = Draws::new(seed, episode);
+    fn another_seed_purpose_or_place_draws_other_numbers() {
+        let take = |seed, purpose, place| {
+            let mut draws = Draws::new(seed, purpose, place);
             (0..8).map(|_| draws.below(1000)).collect::<Vec<_>>()
         };
-        assert_ne!(take(1, 0), take(2, 0));
-        assert_ne!(take(1, 0), take(1, 1));
-        assert_eq!(take(1, 1 << 40), take(1, 1 << 40));
+        let text = take(1, Purpose::Text, 0);
+        assert_ne!(text, take(2, Purpose::Text, 0));
+        assert_ne!(text, take(1, Purpose::Text, 1));
+        assert_ne!(text, take(1, Purpose::Example, 0));
+        assert_eq!(take(1, Purpose::Text, 1 << 40), take(1, Purpose::Text, 1 << 40));
     }
 }
