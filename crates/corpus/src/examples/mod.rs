@@ -29,7 +29,11 @@ mod read; // files to examples
 
 mod divide; // which are learned from
 
-#[allow(clippy::arithmetic_side_effects, reason = "small counts and calendar days, bounded by the tables here")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "nothing of anyone else's comes in: small counts and places, bounded by the tables here"
+)]
 pub mod made; // examples from a seed
 
 pub use divide::{Parts, divide};
