@@ -19,6 +19,9 @@ mod presets; // other tools' settings and flags, pages
 mod runs; // look at what was trained
 mod sample; // every flag of `sample`
 mod session; // train, sample, evaluate
+mod tasks; // learn from examples, ask, score
+mod tasks_bits; // the same weights on every way, signals
+mod tasks_faults; // flags, lines and models that cannot be
 
 mod fault_checkpoint; // K rows
 mod fault_corpus; // C rows
