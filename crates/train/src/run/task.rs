@@ -202,8 +202,11 @@ impl Course for TaskCourse {
             // What multiplies differs from symbol to symbol: it is not counted.
             flops_per_token: 0.0,
             task: Some(TaskFacts {
-                kind: config.kind.name().to_owned(),
-                flags: words::flags_text(config),
+                kind: config.kind,
+                bidirectional: config.bidirectional,
+                pool: config.pool,
+                attention: config.attention,
+                bridge: config.bridge,
                 train_examples: self.examples,
                 val_examples: self.val.len() as u64,
                 test_examples: self.test.len() as u64,
