@@ -35,6 +35,16 @@ fn every_kind() -> Vec<(TaskConfig, Task)> {
     ]
 }
 
+/// The same so large that several workers take part in a step; what is too small for that is left out.
+fn large(kinds: Vec<(TaskConfig, Task)>) -> Vec<(TaskConfig, Task)> {
+    let grown = |(mut config, task): (TaskConfig, Task)| {
+        config.base.hidden += 80;
+        (config.base.batch, config.base.steps) = (45, Some(3));
+        (config, task)
+    };
+    kinds.into_iter().filter(|(config, _)| config.kind != TaskKind::Map).map(grown).collect()
+}
+
 fn run(trainer: &mut TaskTrainer) -> Vec<(f64, f64)> {
     let mut seen = Vec::new();
     while !trainer.is_done() {
@@ -47,18 +57,19 @@ fn run(trainer: &mut TaskTrainer) -> Vec<(f64, f64)> {
 #[test]
 fn threads_and_fma_tiers_leave_no_trace() {
     let tiers: Vec<Kernels> = tiers().into_iter().filter(|kernels| kernels.isa() != Isa::Portable).collect();
-    for (config, task) in every_kind() {
+    for (config, task) in large(every_kind()) {
         let mut first = None;
         for kernels in tiers.iter().copied() {
             for threads in [1, 3] {
                 let mut trainer = task.trainer(&config, &crew(threads), kernels);
+                assert!(trainer.workers() == threads.min(2) || trainer.workers() == threads, "{config:?}");
                 let seen = (run(&mut trainer), trainer.weights_sha256());
                 assert_eq!(*first.get_or_insert(seen.clone()), seen, "{config:?}: {threads} threads, {kernels:?}");
             }
         }
     }
     // The portable tier keeps the promise for threads.
-    for (config, task) in every_kind() {
+    for (config, task) in large(every_kind()) {
         let portable = Kernels::new(Isa::Portable).expect("the portable tier");
         let hash = |threads| {
             let mut trainer = task.trainer(&config, &crew(threads), portable);
@@ -157,4 +168,20 @@ fn an_epoch_takes_every_example_once() {
     let room = &mut Vec::new();
     assert!(trainer.snapshot().tensors.iter().all(|t| t.data.fetch(room).iter().all(|x| x.is_finite())));
     assert!(trainer.is_finite());
+}
+
+/// A run that is counted in epochs has as many steps, and its learning rate falls over all of them.
+#[test]
+fn the_learning_rate_goes_by_the_whole_run() {
+    let task = recall(45, true, 9);
+    let plain = config(TaskKind::Classify, CellKind::Rnn, 8, 1);
+    let base = Config { steps: None, epochs: 4, batch: 10, warmup: Some(2), ..plain.base.clone() };
+    let mut trainer = task.trainer(&TaskConfig { base, ..plain }, &crew(1), best());
+    assert_eq!(trainer.total_steps(), 20);
+    let mut rates = Vec::new();
+    while !trainer.is_done() {
+        rates.push(trainer.step().expect("a step").lr);
+    }
+    assert!(rates.len() == 20 && rates[0] == 0.005 && rates[1] == 0.01, "{rates:?}");
+    assert!(rates[2..].is_sorted_by(|a, b| a > b) && rates[10] > 0.004 && rates[19] < 0.001, "{rates:?}");
 }
