@@ -362,6 +362,13 @@ const HELD: [&str; 60] = [
     "strict-corpus",
     "config",
     "preset",
+    // tasks.rs, tasks_bits.rs, tasks_faults.rs
+    "task",
+    "val",
+    "bidirectional",
+    "pool",
+    "attention",
+    "bridge",
     // session.rs
     "help",
     "version",

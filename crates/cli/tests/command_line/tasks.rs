@@ -244,3 +244,26 @@ fn made_examples_are_written_as_they_are_learned_from() {
     let of_made = place.run(&format!("train --task classify {flags} --out made")).succeeds();
     assert_eq!(of_file.sha256(), of_made.sha256());
 }
+
+#[test]
+fn the_examples_of_the_help_work() {
+    let place = Place::new();
+    for (task, run) in [("translate", "translate-lstm-1x96-1"), ("classify", "classify-lstm-1x64-1")] {
+        let line = format!("train --task {task} --steps 5 --hidden 8 --out runs/{run}");
+        fs::create_dir_all(place.path("runs")).expect("created");
+        place.run(&line).succeeds();
+    }
+    place.write("words.txt", "tarobai\nzik\n");
+    place.write("dates.txt", "12 March 2021\n");
+    let help = text(&place.run("predict --help").succeeds());
+    let examples: Vec<&str> = help.lines().filter_map(|line| line.trim().strip_prefix("gatemill predict ")).collect();
+    assert_eq!(examples.len(), 3, "{help}");
+    for example in examples {
+        // Without what it says about it.
+        let line = example.split("  ").next().expect("a line");
+        let mut shell = place.shell("sh");
+        shell.args(["-c", &format!("{} predict {line}", env!("CARGO_BIN_EXE_gatemill"))]);
+        let ended = Ended::from(shell.output().expect("started")).succeeds();
+        assert!(!ended.out.is_empty(), "{line}");
+    }
+}
