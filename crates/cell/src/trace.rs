@@ -87,7 +87,12 @@ impl Network {
     /// meaning. Panics where the layer's cell has no such part, or there is no such token.
     pub fn traced(&self, layer: usize, part: Part, vector: usize, t: usize, lane: usize) -> &[f32] {
         let (shape, b) = (&self.layout.layers()[layer].shape, &self.bufs.layers[layer]);
-        assert!(Part::of(shape.cell).contains(&part), "layer {layer}: a {} has no {}", shape.cell.name(), part.letter());
+        assert!(
+            Part::of(shape.cell).contains(&part),
+            "layer {layer}: a {} has no {}",
+            shape.cell.name(),
+            part.letter()
+        );
         let tokens = self.ws.tokens();
         let token = tokens.token(t, lane);
         match part {

@@ -113,7 +113,11 @@ fn refused(error: ScopeError) -> Failure {
         ScopeError::Corpus(error) => error.into(),
         ScopeError::Train(error) => {
             let failure = Failure::from(error);
-            if failure.message.contains("--hold") || failure.message.contains("hold") { failure.help(HOLD) } else { failure }
+            if failure.message.contains("--hold") || failure.message.contains("hold") {
+                failure.help(HOLD)
+            } else {
+                failure
+            }
         }
         ScopeError::TooShort { .. } => {
             Failure::new(BAD_DATA, error.to_string()).help("give a longer text, or --builtin")

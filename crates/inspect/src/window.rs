@@ -69,7 +69,10 @@ pub fn choose(probe: &Probe, columns: Columns, asked: &[(usize, usize)], chars: 
     let named = probe.names.iter().map(|c| (c.layer, c.unit));
     let all = (0..columns.layers).flat_map(|layer| (0..columns.hidden).map(move |unit| (layer, unit)));
     let wanted = asked.iter().copied().chain(named).chain(ranked.flatten()).chain(all);
-    wanted.filter(|&(layer, unit)| !std::mem::replace(&mut seen[layer * columns.hidden + unit], true)).take(most).collect()
+    wanted
+        .filter(|&(layer, unit)| !std::mem::replace(&mut seen[layer * columns.hidden + unit], true))
+        .take(most)
+        .collect()
 }
 
 /// Reads the window's characters and keeps the values of `units` over them.
@@ -106,7 +109,8 @@ pub fn window(
         let scales = parts.iter().zip(values).map(|(&part, values)| quantised(part, values, &mut bytes)).collect();
         Kept { layer, unit, scales, values: STANDARD.encode(&bytes) }
     };
-    let marks = |label: &Label| Marks { name: label.name.clone(), values: STANDARD.encode(&label.values[chars.clone()]) };
+    let marks =
+        |label: &Label| Marks { name: label.name.clone(), values: STANDARD.encode(&label.values[chars.clone()]) };
     Ok(Window {
         from: chars.start,
         text: text.chars[chars.clone()].iter().collect(),
@@ -123,4 +127,3 @@ fn quantised(part: Part, values: &[f32], bytes: &mut Vec<u8>) -> [f32; 2] {
     bytes.extend(values.iter().map(|v| ((v - least) / (most - least) * STEPS).round().clamp(0.0, STEPS) as u8));
     [least, most]
 }
-

@@ -32,8 +32,7 @@ pub struct TracePlan {
 }
 
 impl TracePlan {
-    /// Symbols that are read before a span. What a state still holds of symbols further back is what is lost: measured with a
-    /// 2x128 LSTM on the built-in text, no unit's mean difference reaches 0.001.
+    /// Symbols that are read before a span. What a state holds of symbols further back is lost: doc/scope.md has what that does.
     pub const WARM_UP: usize = 512;
 
     /// Symbols that a [`Trace`] has at most, unless a model without carried state was trained on longer chunks.

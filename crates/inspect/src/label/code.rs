@@ -123,7 +123,8 @@ impl<'a> Scanner<'a> {
             '/' if next == '*' => Some(Over::Comment),
             '"' => {
                 let line = self.chars[i + 1..].iter().take_while(|c| **c != '\n');
-                (line.clone().any(|c| *c == '"') && (self.in_braces() || "([{=".contains(self.before(i)))).then_some(Over::String)
+                (line.clone().any(|c| *c == '"') && (self.in_braces() || "([{=".contains(self.before(i))))
+                    .then_some(Over::String)
             }
             '\'' => {
                 let end = if next == '\\' { i + 3 } else { i + 2 };

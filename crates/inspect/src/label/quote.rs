@@ -20,9 +20,7 @@ pub(super) fn inside(chars: &[char]) -> Label {
             '"' => match top {
                 Some('\'') if before.is_whitespace() && !after.is_whitespace() => open.push('"'),
                 // What closes the outer one closes what was left open inside it.
-                Some(_) => {
-                    while open.pop().is_some_and(|mark| mark == '\'') {}
-                }
+                Some(_) => while open.pop().is_some_and(|mark| mark == '\'') {},
                 None => open.push('"'),
             },
             '\'' if top == Some('"') && freely && after.is_alphabetic() => open.push('\''),

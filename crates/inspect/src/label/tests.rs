@@ -36,7 +36,8 @@ fn the_rules_agree_with_the_grammar_of_the_built_in_text() {
     let found = labels(&chars, &[]);
     let check = |name: &str, want: fn(&Labels) -> u8| {
         let wrong: Vec<usize> = (0..chars.len()).filter(|&i| of(&found, name).values[i] != want(&truth[i])).collect();
-        let place = wrong.first().map(|&i| chars[i.saturating_sub(60)..(i + 20).min(chars.len())].iter().collect::<String>());
+        let place =
+            wrong.first().map(|&i| chars[i.saturating_sub(60)..(i + 20).min(chars.len())].iter().collect::<String>());
         assert!(wrong.is_empty(), "{name}: {} differ, the first behind {place:?}", wrong.len());
         let some = truth.iter().filter(|t| want(t) > 0).count();
         assert!(some > 1000, "{name}: {some}");
@@ -83,10 +84,7 @@ fn conditions_and_bodies_with_and_without_braces() {
         "#if (X)\n{ if (a && f(b)) ⟦c[(1)] = d⟧; else\n ⟦e()⟧; if (g) ⟦{ h; ⟧} else if (i) ⟦j⟧; k; }\n"
     );
     let text = "{\n  if (a)\n    for (i = 0; i < n; i++) {\n      b;\n    }\n  c;\n}\n";
-    assert_eq!(
-        marked(text, "if body"),
-        "{\n  if (a)\n    ⟦for (i = 0; i < n; i++) {\n      b;\n    ⟧}\n  c;\n}\n"
-    );
+    assert_eq!(marked(text, "if body"), "{\n  if (a)\n    ⟦for (i = 0; i < n; i++) {\n      b;\n    ⟧}\n  c;\n}\n");
     // Prose: the words alone do nothing.
     let text = "He went; or else he stayed, if (as we think) he could.";
     assert_eq!(marked(text, "if body"), text);
@@ -114,7 +112,10 @@ fn places_in_lines_and_ends_that_are_near() {
     assert_eq!(values("position in the line")[..8], [1, 2, 0, 1, 2, 3, 4, 5]);
     assert_eq!(values("indentation")[..7], [0, 0, 0, 8, 9, 9, 9]);
     assert_eq!(marked("ab. abcdefghij\nz", "line end near"), "ab. ab⟦cdefghij⟧\nz");
-    assert_eq!(marked("It is 3.5. And so on? \"No!\"\n\n", "sentence end near"), "I⟦t is 3.5⟧. A⟦nd so on? \"No⟧!\"\n\n");
+    assert_eq!(
+        marked("It is 3.5. And so on? \"No!\"\n\n", "sentence end near"),
+        "I⟦t is 3.5⟧. A⟦nd so on? \"No⟧!\"\n\n"
+    );
     assert_eq!(marked("a_b, C2", "between words"), "a_b⟦, ⟧C2");
     assert_eq!(marked("a_B, Éé한", "upper case"), "a_⟦B⟧, ⟦É⟧é한");
 }

@@ -16,8 +16,7 @@ const AT_EACH: usize = 16;
 const WARM_UP: usize = 128;
 
 /// Ranks of the borders below the median, of the values' number; those above mirror them.
-const RANKS: [f64; 15] =
-    [0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.14, 0.19, 0.25, 0.31, 0.37, 0.42, 0.46];
+const RANKS: [f64; 15] = [0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.14, 0.19, 0.25, 0.31, 0.37, 0.42, 0.46];
 
 /// The borders of every column.
 #[derive(Debug)]

@@ -187,7 +187,9 @@ impl Tally {
                 let least = if part.opens() { CLOSED } else { -OPEN };
                 let (mut open, mut closed) = ([0u32; LANES], [0u32; LANES]);
                 for &moment in chosen {
-                    let Some(values) = trace.units(layer, part, vector, moment).first_chunk::<LANES>() else { continue };
+                    let Some(values) = trace.units(layer, part, vector, moment).first_chunk::<LANES>() else {
+                        continue;
+                    };
                     for u in 0..LANES {
                         open[u] += u32::from(values[u] > OPEN);
                         closed[u] += u32::from(values[u] < least);

@@ -46,8 +46,7 @@ fn values(f: &Fixture, column: Column, (crew, kernels): (&Crew, &Kernels)) -> Ve
 
 fn probed(f: &Fixture, labels: &[Label], (crew, kernels): (&Crew, &Kernels)) -> (Probe, Bins, Tally) {
     let bins = Bins::of(&f.model, &f.text, CHARS / 2, (crew, kernels)).unwrap();
-    let tally =
-        Tally::of(&f.model, &f.text, (labels, &bins), (&f.plan, &f.halves), (crew, kernels), |_| {}).unwrap();
+    let tally = Tally::of(&f.model, &f.text, (labels, &bins), (&f.plan, &f.halves), (crew, kernels), |_| {}).unwrap();
     let probe = findings(&tally, &bins, labels, &f.halves, Columns::of(&f.model));
     (probe, bins, tally)
 }
@@ -74,7 +73,8 @@ fn a_label_that_is_made_of_a_unit_is_found_in_it_and_one_by_chance_in_none() {
         let (a, b) = (values(&f, first, (&crew, &kernels)), values(&f, second, (&crew, &kernels)));
         let (least, most) = b.iter().fold((f32::MAX, f32::MIN), |(l, m), &v| (l.min(v), m.max(v)));
         // Long stretches that have nothing to do with the text.
-        let chance = (0..CHARS).map(|i| u8::from(gatemill_kernels::uniform(7, gatemill_kernels::Purpose::Sample, 0, i as u64 / 60) < 0.3));
+        let chance = (0..CHARS)
+            .map(|i| u8::from(gatemill_kernels::uniform(7, gatemill_kernels::Purpose::Sample, 0, i as u64 / 60) < 0.3));
         let labels = [
             label("of the first", Kind::Binary, above(&a, 0.81).into_iter()),
             label("not of the second", Kind::Binary, above(&b, 0.31).into_iter().map(|v| 1 - v)),

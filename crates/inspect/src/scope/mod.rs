@@ -64,7 +64,9 @@ pub enum ScopeError {
     #[error(transparent)]
     Train(#[from] TrainError),
     /// Too little to halve and compare.
-    #[error("the text has {found} characters: give at least {LEAST_CHARS}, so that what one half shows can be checked on the other")]
+    #[error(
+        "the text has {found} characters: give at least {LEAST_CHARS}, so that what one half shows can be checked on the other"
+    )]
     TooShort {
         /// How many.
         found: usize,

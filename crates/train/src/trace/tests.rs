@@ -33,7 +33,8 @@ fn every_part_of_every_unit_is_what_its_equation_says() {
                     for layer in 0..3 {
                         for &part in model.parts() {
                             for unit in 0..hidden {
-                                let (found, want) = (trace.unit(layer, part, unit, moment), plain.unit(layer, part, unit));
+                                let (found, want) =
+                                    (trace.unit(layer, part, unit, moment), plain.unit(layer, part, unit));
                                 let place = format!("{cell:?} {part:?} {layer}:{unit} at {}", moment.at);
                                 assert!((f64::from(found) - want).abs() < 1e-5, "{place}: {found} {want}");
                             }

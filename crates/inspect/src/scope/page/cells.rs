@@ -30,7 +30,9 @@ const BEST: usize = 4;
 
 /// The cells with a name by label, to press, beside the text.
 pub(super) fn beside(f: &Findings) -> Markup {
-    let of = |label: &LabelFindings| f.probe.names.iter().filter(|c| c.label == label.label).take(BESIDE).collect::<Vec<_>>();
+    let of = |label: &LabelFindings| {
+        f.probe.names.iter().filter(|c| c.label == label.label).take(BESIDE).collect::<Vec<_>>()
+    };
     html! {
         aside.cells aria-label="Cells with a name" {
             @for (label, cells) in f.probe.labels.iter().map(|l| (l, of(l))).filter(|(_, cells)| !cells.is_empty()) {

@@ -56,7 +56,8 @@ fn bars(gates: &[&LayerUse]) -> Markup {
 
 fn bar(gate: &LayerUse) -> Markup {
     let (width, closed, open) = (240.0, 240.0 * gate.closed, 240.0 * gate.open);
-    let title = format!("closed {}, between {}, open {}", percent(gate.closed), percent(gate.between), percent(gate.open));
+    let title =
+        format!("closed {}, between {}, open {}", percent(gate.closed), percent(gate.between), percent(gate.open));
     html! {
         svg.bar viewBox="0 0 240 14" width="240" height="14" role="img" aria-label=(title) {
             rect.closed x="0" y="0" width=(format!("{closed:.1}")) height="14" {}
