@@ -34,7 +34,11 @@ static LEARNED: LazyLock<Snapshot> = LazyLock::new(|| {
     };
     let corpus = Corpus::from_bytes("builtin", builtin::text(1_000_000, 1), &OpenOptions::default()).unwrap();
     let mut trainer = Trainer::new(&config, Arc::new(corpus), crew.clone(), kernels).unwrap();
-    crew.steady(|| (0..STEPS).for_each(|_| drop(trainer.step().unwrap())));
+    crew.steady(|| {
+        for _ in 0..STEPS {
+            trainer.step().unwrap();
+        }
+    });
     trainer.model().snapshot().held()
 });
 

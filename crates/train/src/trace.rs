@@ -51,8 +51,7 @@ impl TracePlan {
     }
     /// All of a text as one lane from zero state.
     pub fn exact(symbols: usize) -> Self {
-        let spans = vec![0..symbols];
-        Self { spans, warm_up: 0 }
+        Self { spans: std::iter::once(0..symbols).collect(), warm_up: 0 }
     }
     /// These spans alone.
     pub fn spans(spans: Vec<Range<usize>>) -> Self {
