@@ -4,7 +4,8 @@ use std::fs;
 
 use crate::place::Place;
 
-const TRAIN: &str = "train --layers 2 --hidden 19 --batch 8 --seq 20 --steps 4 --eval-tokens 1000 --threads 1 --out run";
+const TRAIN: &str =
+    "train --layers 2 --hidden 19 --batch 8 --seq 20 --steps 4 --eval-tokens 1000 --threads 1 --out run";
 
 /// A place with a run of a few steps on the built-in text.
 fn trained(more: &str) -> Place {
@@ -28,8 +29,12 @@ fn a_page_and_an_object_have_the_same_findings() {
         assert!(names.contains(&name), "{names:?}");
     }
     for label in labels {
-        let scores: Vec<f64> =
-            label["best"].as_array().expect("units").iter().map(|cell| cell["score"].as_f64().expect("a score")).collect();
+        let scores: Vec<f64> = label["best"]
+            .as_array()
+            .expect("units")
+            .iter()
+            .map(|cell| cell["score"].as_f64().expect("a score"))
+            .collect();
         assert!(scores.is_sorted_by(|a, b| a >= b) && scores.iter().all(|s| (0.0..=1.0).contains(s)), "{label}");
         assert_eq!(label["control"].as_array().map(Vec::len), Some(4));
     }
@@ -46,7 +51,8 @@ fn a_page_and_an_object_have_the_same_findings() {
     assert!(page.contains(weights) && page.contains("\"unit\":18"));
     assert!(ended.err.contains("text     12,000 characters"), "{}", ended.err);
     // The same again, on another number of threads.
-    let again = place.run("inspect run --builtin --bytes 12kB --show 3000 --unit 1:18 -o again.html --threads 3 --json");
+    let again =
+        place.run("inspect run --builtin --bytes 12kB --show 3000 --unit 1:18 -o again.html --threads 3 --json");
     assert_eq!(again.succeeds().objects()[0], *object);
     assert!(fs::read_to_string(place.path("again.html")).expect("read") == page, "another page");
 }

@@ -136,7 +136,7 @@ impl Tally {
             }
         };
         put(&mut waiting.labels, at, half);
-        if mixed(at as u64 / every ^ 0x5eed).is_multiple_of(CONTROL) {
+        if mixed((at as u64 / every) ^ 0x5eed).is_multiple_of(CONTROL) {
             waiting.control.push(waiting.halves.len() as u32);
             for shift in 1..=SHIFTS {
                 let Range { start, end } = halves[half].clone();
