@@ -5,6 +5,7 @@ PAGES = {
     "hello.html": ["hello"],
     "hello-lstm.html": ["hello", "--cell", "lstm", "--hidden", "8"],
     "hello-text.html": ["hello", "to be, 물레방아 <b>", "--cell", "gru", "--hidden", "5", "--steps", "60"],
+    "scope.html": ["inspect", "RUN", "--builtin", "--bytes", "60kB"],
     "stages.html": ["runs", "RUN", "--stages"],
 }
 

@@ -8,14 +8,12 @@ use gatemill_inspect::hold::parse_hold;
 use gatemill_inspect::label::{Kind, Pattern};
 use gatemill_inspect::scope::{Findings, Options, SHOWN, Scope, ScopeError, Stage, scope};
 use gatemill_train::CellKind;
-use gatemill_train::checkpoint::replace_file;
-use gatemill_train::storage::RealStorage;
 
 use crate::args::InspectArgs;
 use crate::exit::{self, BAD_DATA, Failure, IO, USAGE};
 use crate::progress::{Progress, grouped};
 use crate::train::machine;
-use crate::{corpus, json, model};
+use crate::{corpus, json, model, page};
 
 /// Read of a text where nothing else is said.
 const BYTES: u64 = 1_000_000;
@@ -29,7 +27,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<u8, Failure> {
         Failure::new(USAGE, error.to_string()).help("as in --regex 'year=[0-9]{4}'; docs.rs/regex has the syntax")
     })?;
     let units = args.unit.iter().map(|text| unit(text)).collect::<Result<Vec<_>, _>>()?;
-    if let Some(path) = &args.output {
+    if let Some(path) = &args.out {
         check_output(path, &args.model)?;
     }
     let bytes = read(args)?;
@@ -46,12 +44,8 @@ pub(crate) fn run(args: &InspectArgs) -> Result<u8, Failure> {
         scope(&model, &bytes, &options, (&crew, &kernels), |stage| tell(stage, &notes, &mut told)).map_err(refused)
     })?;
     summary(&seen, &notes);
-    if let Some(path) = &args.output {
-        let page = seen.page();
-        replace_file(&RealStorage, path, page.as_bytes()).map_err(|error| {
-            Failure::new(IO, error.to_string()).help("free some space or choose another place with -o")
-        })?;
-        notes.line(&format!("page     {} ({} kB): open it with a browser", path.display(), page.len().div_ceil(1000)));
+    if let Some(path) = &args.out {
+        page::write(path, &seen.page(), &notes)?;
     }
     if args.json {
         json::object(&seen.findings)?;

@@ -115,9 +115,10 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Some(Command::Machine(args)) => machine::run(args),
         Some(Command::Completions(args)) => shell::completions(args),
         Some(Command::Man(args)) => shell::man(args),
-        Some(Command::Corpus(args)) => match args.text() {
-            Some(text) => builtin::run(&text),
-            None => survey::run(args),
+        Some(Command::Corpus(args)) => match (args.text(), args.made()) {
+            (Some(text), _) => builtin::run(&text),
+            (None, Some(made)) => builtin::examples(made),
+            (None, None) => survey::run(args),
         },
     }
 }

@@ -299,7 +299,7 @@ pub(crate) fn duration(seconds: f64) -> String {
 }
 
 /// A count with its noun.
-fn plural(count: u64, noun: &str) -> String {
+pub(crate) fn plural(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::run::Ending;
+use crate::task::{Attention, Bridge, Pool, TaskKind};
 
 /// One line of `events.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -89,10 +90,16 @@ pub struct Start {
 /// What a task is: its kind and flags, its examples, how good one can get.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskFacts {
-    /// The kind: classify, tag, translate, describe, map.
-    pub kind: String,
-    /// The flags that it has beside those of every run, as a line of a person.
-    pub flags: String,
+    /// `--task`
+    pub kind: TaskKind,
+    /// `--bidirectional`
+    pub bidirectional: bool,
+    /// `--pool`
+    pub pool: Pool,
+    /// `--attention`
+    pub attention: Attention,
+    /// `--bridge`
+    pub bridge: Bridge,
     /// Examples to learn from.
     pub train_examples: u64,
     /// Examples to validate on.

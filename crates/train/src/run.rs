@@ -93,7 +93,7 @@ pub trait Observer: Send {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// At its end.
-    Done(events::Done),
+    Done(Box<events::Done>),
     /// By a signal, with a checkpoint of the last step.
     Stopped(Stop),
 }
@@ -393,7 +393,7 @@ impl<C: Course> Run<C> {
             test: test.map(|test| test.metrics).filter(|metrics| *metrics != Metrics::default()),
         };
         self.tell(Event::Done(done.clone()), observer);
-        Ok(Outcome::Done(done))
+        Ok(Outcome::Done(Box::new(done)))
     }
 
     /// Tells a step of so many tokens and seconds, and settles what is due after it.

@@ -26,6 +26,7 @@ use std::sync::Arc;
 mod cost; // what a step will take
 mod snapshot; // a checkpoint's content
 
+pub(crate) use cost::workers_for;
 pub use cost::{Cost, weight_bytes};
 
 /// Where a run stands: all that a step depends on beside weights, moments and states.

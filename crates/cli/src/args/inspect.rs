@@ -16,8 +16,8 @@ pub(crate) struct InspectArgs {
     #[arg(value_name = "TEXT", required_unless_present = "builtin")]
     pub(crate) text: Option<PathBuf>,
     /// The page to write: one file, opened by a browser, without network
-    #[arg(short, long, value_name = "F", required_unless_present = "json")]
-    pub(crate) output: Option<PathBuf>,
+    #[arg(long, short, value_name = "FILE", required_unless_present = "json")]
+    pub(crate) out: Option<PathBuf>,
     /// Write the findings to stdout as one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -159,6 +159,7 @@ Examples:
   gatemill corpus src --vocab bytes --json         a folder as bytes, one JSON object on stdout
   gatemill corpus --builtin --bytes 10MB > text    the built-in text
   gatemill corpus --builtin --bytes 1MB --labels   a line for each character and what surrounds it
+  gatemill corpus --task translate --examples 20   examples that are made for a task
 
 A file that is not UTF-8 is surveyed to its end: faults are counted, and their first places told.")]
     Corpus(CorpusArgs),

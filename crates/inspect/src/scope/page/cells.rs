@@ -10,7 +10,7 @@ use crate::probe::{Cell, LabelFindings};
 const FOLDED: usize = 16;
 
 /// A button that shows a unit, and marks a label.
-pub(super) fn show(layer: usize, unit: usize, part: &str, label: &str) -> Markup {
+fn show(layer: usize, unit: usize, part: &str, label: &str) -> Markup {
     html! {
         button.show type="button" data-unit={ (layer) ":" (unit) } data-part=(part) data-mark=(label) {
             (part) " " (layer) ":" (unit)
@@ -24,7 +24,9 @@ fn chance(label: &LabelFindings) -> f64 {
 }
 
 /// Units of each label beside the text.
-const BESIDE: usize = 6;
+const BESIDE: usize = 4;
+/// Units of each label in its table.
+const BEST: usize = 4;
 
 /// The cells with a name by label, to press, beside the text.
 pub(super) fn beside(f: &Findings) -> Markup {
@@ -50,7 +52,7 @@ pub(super) fn named(f: &Findings) -> Markup {
         @if names.is_empty() {
             p { "No unit has earned a name on this text. More training, or more text, may change that." }
         } @else {
-            p { "Each is told from its state alone. A press shows it above, with its label marked." }
+            p { "Each is told from its state alone: h, or c of an LSTM. Beside the text a press shows it, with its label marked." }
             (scrolling("Cells with a name", &table(f, &names[..names.len().min(FOLDED)])))
             @if names.len() > FOLDED {
                 details { summary { (names.len() - FOLDED) " more" } (scrolling("More cells", &table(f, &names[FOLDED..]))) }
@@ -71,7 +73,7 @@ fn table(f: &Findings, names: &[Cell]) -> Markup {
                 @for cell in names {
                     @let label = f.probe.labels.iter().find(|l| l.label == cell.label);
                     tr {
-                        td.word { (show(cell.layer, cell.unit, cell.part, &cell.label)) }
+                        td.word.mono { (cell.part) " " (cell.layer) ":" (cell.unit) }
                         td.word { (cell.label) }
                         td { (format!("{:.3}", cell.score)) }
                         td { @if let Some(label) = label { (format!("{:.3}", chance(label))) } }
@@ -112,7 +114,7 @@ pub(super) fn labels(f: &Findings) -> Markup {
                         td { (format!("{:.3}", chance(label))) }
                         td.word.units {
                             @if label.asked {
-                                @for cell in &label.best { (show(cell.layer, cell.unit, cell.part, &label.label)) " " }
+                                @for cell in label.best.iter().take(BEST) { (show(cell.layer, cell.unit, cell.part, &label.label)) " " }
                             } @else {
                                 span.quiet { "too seldom to be asked: " (grouped(label.stretches[0])) " and " (grouped(label.stretches[1])) " stretches" }
                             }
@@ -123,7 +125,7 @@ pub(super) fn labels(f: &Findings) -> Markup {
         }
     };
     html! {
-        p { "Any part of a unit may tell best here, gates too. A label that looks ahead asks what the model expects." }
+        p { "Any part of a unit may tell best here, gates too. A press shows it in the text above. A label that looks ahead asks what the model expects." }
         (scrolling("Labels", &rows))
     }
 }

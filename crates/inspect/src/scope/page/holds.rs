@@ -1,7 +1,6 @@
 //! What happens without a cell: bits, and what is written.
 
 use super::super::Findings;
-use super::cells::show;
 use crate::hold::{Bits, Intervention};
 use crate::page::{Markup, html, scrolling};
 
@@ -36,7 +35,7 @@ fn table(holds: &[Intervention]) -> Markup {
             tbody {
                 @for hold in holds {
                     tr {
-                        td.word { (show(hold.layer, hold.unit, hold.part, hold.label.as_deref().unwrap_or_default())) }
+                        td.word.mono { (hold.part) " " (hold.layer) ":" (hold.unit) }
                         td.word { (hold.why) }
                         td { (hold.value) }
                         td { (cell(|b| Some(b.all), hold)) }

@@ -31,8 +31,8 @@ struct Name<'a> {
 }
 
 impl Scope {
-    /// The page: one file.
-    pub fn page(&self) -> String {
+    /// The page.
+    pub fn page(&self) -> Page {
         let f = &self.findings;
         let (cell, size) = (f.cell.to_uppercase(), format!("{} x {}", f.layers, f.hidden));
         let names: Vec<Name<'_>> = f.probe.names.iter().map(name).collect();
@@ -53,7 +53,6 @@ impl Scope {
             .data("window", &self.window)
             .data("names", &names)
             .script(SCRIPT)
-            .render()
     }
 }
 
@@ -85,6 +84,7 @@ fn view(f: &Findings) -> Markup {
                     canvas id="legend" width="180" height="18" role="img" aria-label="Colour scale" {}
                     span id="most" {}
                     span.quiet id="sign" {}
+                    button type="button" id="stretch" aria-pressed="false" title="the colours from the 5th to the 95th percentile of what is shown" { "Stretch" }
                 }
             }
             div.stage {
@@ -97,7 +97,7 @@ fn view(f: &Findings) -> Markup {
             p.quiet id="keys" {
                 kbd { "\u{2190}" } " " kbd { "\u{2192}" } " unit, " kbd { "\u{2191}" } " " kbd { "\u{2193}" } " part, "
                 kbd { "Shift" } " with " kbd { "\u{2190}" } " " kbd { "\u{2192}" } " layer, "
-                kbd { "Page up" } " " kbd { "Page down" } " the text, " kbd { "/" } " find, " kbd { "M" } " mark. "
+                kbd { "Page up" } " " kbd { "Page down" } " the text, " kbd { "/" } " find, " kbd { "M" } " mark, " kbd { "S" } " stretch the colours. "
                 "Swipe across the text for the next unit."
             }
             noscript { p { "The text is drawn by a script, which this browser does not run. The tables below need none." } }

@@ -16,7 +16,8 @@ const bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
 const units = win.units.map((u, at) => ({ ...u, at })).sort((a, b) => a.layer - b.layer || a.unit - b.unit);
 const marks = new Map(win.marks.map(m => [m.name, m]));
 const nameOf = (layer, unit) => names.find(n => n.layer === layer && n.unit === unit);
-const now = { unit: null, part: win.parts[0], mark: '', values: null, lo: 0, hi: 1, hit: -1, at: -1 };
+// Colours run over bytes from..to: the whole scale, or stretched over most of what is shown.
+const now = { unit: null, part: win.parts[0], mark: '', values: null, lo: 0, hi: 1, from: 0, to: STEPS, stretch: false, stretched: false, auto: true, hit: -1, at: -1 };
 let found = [], rows = [], columns = 0, charWidth = 8;
 
 const decoded = new WeakMap();
@@ -31,18 +32,40 @@ const markOf = name => {
   if (!decoded.has(mark)) decoded.set(mark, bytes(mark.values));
   return decoded.get(mark);
 };
-const value = i => now.lo + (now.hi - now.lo) * now.values[i] / STEPS;
+const valueOf = byte => now.lo + (now.hi - now.lo) * byte / STEPS;
+const value = i => valueOf(now.values[i]);
 const opens = () => OPENS.has(now.part);
-const below = i => opens() ? value(i) < 0.1 : now.values[i] < STEPS / 2;
+const below = i => opens() && !now.stretched ? value(i) < 0.1 : now.values[i] < (now.from + now.to) / 2;
 const short = x => (Math.abs(x) < 0.0005 ? 0 : x).toPrecision(3).replace(/\.?0+$/, '').replace('-', '\u2212');
 
 // Colours of all bytes of the chosen part, with the ink that reads on them.
 let colours = [];
 const mix = () => {
   colours = Array.from({ length: STEPS + 1 }, (_, b) => {
-    const rgb = opens() ? gatemill.colour('sequential', b / STEPS) : gatemill.colour('diverging', 2 * b / STEPS - 1);
+    const share = (b - now.from) / (now.to - now.from);
+    const rgb = opens() ? gatemill.colour('sequential', share) : gatemill.colour('diverging', 2 * share - 1);
     return [gatemill.css(rgb), gatemill.ink(rgb)];
   });
+};
+// The bytes below and above which a twentieth of the characters lie.
+const percentiles = () => {
+  const counts = new Uint32Array(STEPS + 1);
+  for (const b of now.values) counts[b]++;
+  const rank = share => {
+    let left = share * now.values.length, b = 0;
+    while (b < STEPS && (left -= counts[b]) > 0) b++;
+    return b;
+  };
+  return [rank(0.05), rank(0.95)];
+};
+const range = () => {
+  const [low, high] = percentiles();
+  // A state that stays on one side of zero has no contrast around it.
+  const aside = !opens() && (low > STEPS / 2 || high < STEPS / 2);
+  const stretch = now.stretch || (now.auto && aside);
+  [now.from, now.to] = stretch && high > low ? [low, high] : [0, STEPS];
+  now.stretched = stretch && high > low;
+  $('stretch').setAttribute('aria-pressed', now.stretched);
 };
 
 // --- lines: words stay whole where they fit ---
@@ -166,12 +189,13 @@ const paint = () => {
 const legend = () => {
   const c = $('legend'), p = c.getContext('2d');
   for (let x = 0; x < c.width; x++) {
-    p.fillStyle = colours[Math.round(x / (c.width - 1) * STEPS)][0];
+    p.fillStyle = colours[Math.round(now.from + x / (c.width - 1) * (now.to - now.from))][0];
     p.fillRect(x, 0, 1, c.height);
   }
-  $('least').textContent = short(now.lo);
-  $('most').textContent = short(now.hi);
-  $('sign').textContent = opens() ? 'underlined: closed, below 0.1' : 'underlined: below 0';
+  $('least').textContent = (now.stretched ? '\u2264 ' : '') + short(valueOf(now.from));
+  $('most').textContent = (now.stretched ? '\u2265 ' : '') + short(valueOf(now.to));
+  const middle = short(valueOf((now.from + now.to) / 2));
+  $('sign').textContent = opens() && !now.stretched ? 'underlined: closed, below 0.1' : `underlined: below ${middle}`;
 };
 
 // --- choosing ---
@@ -180,6 +204,7 @@ const choose = (unit, part = now.part) => {
   now.part = part;
   now.values = valuesOf(unit);
   [now.lo, now.hi] = unit.scales[win.parts.indexOf(part)];
+  range();
   mix();
   const name = nameOf(unit.layer, unit.unit);
   $('title').textContent = `layer ${unit.layer}, unit ${unit.unit}, ${part}: ${WORDS[part]}`
@@ -216,6 +241,14 @@ const layers = [...new Set(units.map(u => u.layer))];
 const toLayer = layer => choose(units.find(u => u.layer === layer && u.unit === now.unit.unit) ?? units.find(u => u.layer === layer));
 const stepLayer = by => toLayer(layers[(layers.indexOf(now.unit.layer) + by + layers.length) % layers.length]);
 const stepPart = by => choose(now.unit, win.parts[(win.parts.indexOf(now.part) + by + win.parts.length) % win.parts.length]);
+const stretch = () => {
+  now.stretch = !now.stretched;
+  now.auto = false;
+  range();
+  mix();
+  legend();
+  draw();
+};
 const stepMark = () => {
   const all = ['', ...marks.keys()];
   marked(all[(all.indexOf(now.mark) + 1) % all.length]);
@@ -271,6 +304,7 @@ const KEYS = {
   ArrowUp: () => stepPart(-1),
   ArrowDown: () => stepPart(1),
   m: stepMark,
+  s: stretch,
 };
 view.addEventListener('keydown', e => {
   if (e.ctrlKey || e.metaKey || e.altKey || !KEYS[e.key]) return;
@@ -325,6 +359,7 @@ $('unit').addEventListener('change', e => choose(units.find(u => u.layer === now
 $('mark').addEventListener('change', e => marked(e.target.value));
 $('before').addEventListener('click', () => step(-1));
 $('after').addEventListener('click', () => step(1));
+$('stretch').addEventListener('click', stretch);
 const byText = text => units.find(u => `${u.layer}:${u.unit}` === text);
 for (const b of document.querySelectorAll('button.show')) {
   if (!byText(b.dataset.unit)) {
