@@ -91,7 +91,7 @@ fn of_model(args: &GradflowArgs) -> Result<u8, Failure> {
 
 /// Lines on stderr come at most this often.
 const LINE_EVERY: Duration = Duration::from_secs(5);
-/// The text of `--compare` without a FILE: read three times, so that states begin at zero more than once.
+/// The text of `--compare` without a FILE: read six times, so that states begin at zero more than once.
 const BUILTIN: Source = Source::Builtin { bytes: 400_000, seed: 1 };
 
 fn compare(args: &GradflowArgs) -> Result<u8, Failure> {

@@ -1,8 +1,7 @@
 //! A training step on symbols that the caller brings: forward, loss, backward, weight gradients, update, state.
 //!
 //! The stages of [`crate::Trainer::step`] from the third on, with the same bits for the same symbols; where they come from,
-//! which learning rate is next and what is saved is the caller's. One shard structure, one batch: no groups. A step may have
-//! fewer time steps than the configuration says; only those are computed.
+//! which learning rate is next and what is saved is the caller's. One shard structure, one batch: no groups.
 
 use crate::checkpoint::Tensor;
 use crate::clip::{self, Norm};
@@ -40,9 +39,6 @@ pub struct Learner {
     lane_nats: Vec<f64>,
     /// `[S]`
     shard_nats: Vec<f64>,
-    /// `[T, B]` each, of a step that has fewer.
-    ids: Vec<u32>,
-    targets: Vec<u32>,
     step: u64,
 }
 
@@ -75,8 +71,6 @@ impl Learner {
             norm: Norm::new(len),
             lane_nats: vec![0.0; config.batch],
             shard_nats: vec![0.0; config.shards],
-            ids: vec![0; config.seq * config.batch],
-            targets: vec![0; config.seq * config.batch],
             network,
             step: 0,
         })
@@ -103,8 +97,8 @@ impl Learner {
         export::tensors(&model.params, self.grads.sum(), "")
     }
 
-    /// One update from `ids` and `targets`, `[T', B]` each, T' at most T, with learning rate `lr`. A symbol of V or more is
-    /// one never seen: no input, and no target that counts. `model` is the one that this was made for.
+    /// One update from `ids` and `targets`, `[T, B]` each, with learning rate `lr`. A symbol of V or more is one never
+    /// seen: no input, and no target that counts. `model` is the one that this was made for.
     ///
     /// Errors: arrays of another length; the loss or the gradient is not finite, and then nothing has moved.
     pub fn step(
@@ -115,26 +109,18 @@ impl Learner {
         targets: &[u32],
         lr: f64,
     ) -> Result<LearnReport, TrainError> {
+        let Self { network, grads, optimizer, norm, lane_nats, shard_nats, step } = self;
         let config = &model.config;
-        let (most, steps) = (config.seq * config.batch, ids.len() / config.batch);
-        let whole = |symbols: &[u32]| symbols.len() == steps * config.batch && (1..=config.seq).contains(&steps);
-        if let Some((name, symbols)) = [("ids", ids), ("targets", targets)].into_iter().find(|(_, x)| !whole(x)) {
-            let (found, seq, batch) = (symbols.len(), config.seq, config.batch);
-            let what =
-                format!("{found} {name}, but a step takes up to {seq} steps of {batch} lanes: {most}, or {batch} less");
-            return Err(TrainError::Symbols(what));
-        }
-        let Self { network, grads, optimizer, norm, lane_nats, shard_nats, step, ids: own_ids, targets: own_targets } =
-            self;
-        let (counted_of, mut ids, mut targets) = (targets, ids, targets);
-        if steps < config.seq {
-            // The network asks for the symbols of all its steps.
-            own_ids[..ids.len()].copy_from_slice(ids);
-            own_targets[..targets.len()].copy_from_slice(targets);
-            (ids, targets) = (own_ids.as_slice(), own_targets.as_slice());
+        let tokens = config.seq * config.batch;
+        for (name, symbols) in [("ids", ids), ("targets", targets)] {
+            if symbols.len() != tokens {
+                let (found, seq, batch) = (symbols.len(), config.seq, config.batch);
+                let what = format!("{found} {name}, but a step takes {seq} steps of {batch} lanes: {tokens}");
+                return Err(TrainError::Symbols(what));
+            }
         }
         crew.steady(|| {
-            let counted = counted_of.iter().filter(|&&t| (t as usize) < model.vocab.len()).count();
+            let counted = targets.iter().filter(|&&t| (t as usize) < model.vocab.len()).count();
             let scale = (1.0 / counted.max(1) as f64) as f32;
             let position = step.wrapping_mul(config.seq as u64);
             let dropout = |p: f64| (p > 0.0).then(|| Dropout::new(p, config.seed, position, 0));
@@ -142,10 +128,10 @@ impl Learner {
             if config.no_carry {
                 network.clear_state();
             }
-            let chunk = Chunk { steps, ids, targets, scale, dropout, output_dropout };
+            let chunk = Chunk { steps: config.seq, ids, targets, scale, dropout, output_dropout };
             network.forward(crew, kernels, &model.params, &chunk);
             lane_nats.fill(0.0);
-            loss::by_lane(network.nats(steps), lane_nats);
+            loss::by_lane(network.nats(config.seq), lane_nats);
             network.backward(crew, kernels, &model.params, &chunk);
             grads.compute(crew, kernels, &model.params, network, ids);
             for (s, sum) in shard_nats.iter_mut().enumerate() {
@@ -162,7 +148,7 @@ impl Learner {
             let clip = clip::factor(config.clip_norm, grad_norm);
             optimizer.update((crew, kernels), &mut model.params, grads.sum(), (*step + 1, lr, clip));
             model.params.derive(crew, kernels);
-            network.carry(steps);
+            network.carry(config.seq);
             *step += 1;
             let counted = counted as u64;
             Ok(LearnReport { step: *step, nats: nats / counted.max(1) as f64, counted, grad_norm })
@@ -212,44 +198,6 @@ mod tests {
                 assert_eq!((learned.nats, learned.grad_norm), (report.train_nats, report.grad_norm));
             }
             assert_eq!(model.weights_sha256(), trainer.weights_sha256(), "{config:?}");
-        }
-    }
-
-    /// A step of fewer time steps is that of a learner that has no more.
-    #[test]
-    fn a_short_step_has_the_bits_of_a_short_learner() {
-        let (crew, kernels) = (Crew::new(2).unwrap(), Kernels::best());
-        let vocab = gatemill_corpus::Vocab::from_symbols(&[97, 98, 99, 100, 101]).unwrap();
-        for cell in [crate::CellKind::Rnn, crate::CellKind::Lstm, crate::CellKind::Gru] {
-            let config = Config { cell, layers: 2, hidden: 17, batch: 3, seq: 9, shards: 2, ..Config::default() };
-            let short = Config { seq: 4, ..config.clone() };
-            // Short after long: what the longer step left is of no effect.
-            let ids: Vec<u32> = (0..27).map(|i| i * 7 % 5).collect();
-            let targets: Vec<u32> = (0..27).map(|i| i * 3 % 6).collect();
-            let mut ends = Vec::new();
-            for (config, longer_first) in [(&config, true), (&config, false), (&short, false)] {
-                let mut model = CharModel::new(config, &vocab, &crew, &kernels).unwrap();
-                let mut learner = Learner::new(&model, &crew).unwrap();
-                if longer_first {
-                    // With no rate to it: moments apart, nothing moves.
-                    let mut other = CharModel::new(config, &vocab, &crew, &kernels).unwrap();
-                    learner.step(&mut other, (&crew, &kernels), &ids, &targets, 1e-3).unwrap();
-                    let fresh = Learner::new(&model, &crew).unwrap();
-                    (learner.optimizer, learner.step) = (fresh.optimizer, 0);
-                    learner.clear_state();
-                }
-                for _ in 0..2 {
-                    let report = learner.step(&mut model, (&crew, &kernels), &ids[..12], &targets[..12], 1e-3).unwrap();
-                    assert_eq!(report.counted, targets[..12].iter().filter(|&&t| t < 5).count() as u64);
-                }
-                ends.push((model.weights_sha256(), learner.state()));
-                for wrong in [0, 1, 13, 30] {
-                    let ids = vec![0; wrong];
-                    let refused = learner.step(&mut model, (&crew, &kernels), &ids, &ids, 1e-3);
-                    assert!(matches!(refused, Err(TrainError::Symbols(_))), "{wrong} of {}", config.seq);
-                }
-            }
-            assert!(ends[0] == ends[2] && ends[1] == ends[2], "{cell:?}");
         }
     }
 }

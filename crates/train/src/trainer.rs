@@ -372,8 +372,8 @@ impl Trainer {
         self.network.set_state(&state);
         result
     }
-    /// Gradients by distance on places of the validation text, up to T symbols back, for about a twelfth of what an evaluation
-    /// takes. None: the text is too short for a handful of places. The training state is untouched.
+    /// Gradients by distance on places of the validation text, up to T symbols back, for about a twelfth of an evaluation's
+    /// passes. None: the text is too short for a handful of places. The training state is untouched.
     pub fn flow_in_brief(&self) -> Result<Option<Flow>, TrainError> {
         brief::flow(&self.model, &self.corpus, (&self.crew, &self.kernels))
     }

@@ -71,7 +71,7 @@ pub fn report(r: &Report, model: &str, text: &str) -> Page {
             (figure(&both.render(), "Gradient and behaviour, each as a part of its own value at k = 1. Memory ends where the gradient stays below 0.01."))
         })
         .section("What one step multiplies by", html! {
-            p { "The Jacobian of a layer's state by its state one character earlier. Below 1 everywhere, and a gradient must vanish; above 1, and it may grow." }
+            p { "The Jacobian of a layer's state by its state one character earlier. Where its spectral radius stays below 1 gradients tend to vanish; above 1 they can grow, along some directions." }
             (figure(&along.render(), "At consecutive characters of the text, below."))
             pre.text { @for c in &r.along { (seen(c)) } }
         })

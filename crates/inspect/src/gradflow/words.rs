@@ -149,7 +149,7 @@ pub fn units(layer: &LayerUnits) -> String {
 /// The findings, a line each.
 pub fn findings(r: &Report) -> Vec<String> {
     let mut lines = vec![
-        format!("memory      {}", memory(&r.flow)),
+        format!("reach       {}", memory(&r.flow)),
         format!("seq         {}", seq(r.flow.reach.faint, r.flow.distance, r.seq)),
         format!(
             "decay       each further character multiplies the median gradient by {:.3}, far back",

@@ -9,7 +9,7 @@
 //! singular value    J itself, a row for each lane that sends one unit's gradient back; then power iteration on J^T J in f64
 //! ```
 //!
-//! A radius below 1 at every place lets gradients vanish; above 1 it lets them grow, along some directions, for a while. The
+//! Where it stays below 1 gradients tend to vanish; above 1 they can grow, along some directions, for a while. The
 //! largest singular value bounds what one step can do to any direction.
 
 use super::{FlowOptions, Machine, OneStep, READ_STEPS, Spread, Walker, squares, windows};
