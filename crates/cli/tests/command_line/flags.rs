@@ -296,7 +296,7 @@ fn a_text_that_changes_in_use() {
 }
 
 /// The flags that the tests of this file hold, and those that others do.
-const HELD: [&str; 59] = [
+const HELD: [&str; 65] = [
     // the_text, documents
     "vocab",
     "lossy",
