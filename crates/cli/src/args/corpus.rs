@@ -34,7 +34,7 @@ pub(crate) struct CorpusArgs {
     #[arg(long, value_name = "TASK", group = "made", conflicts_with_all = ["files", "vocab", "all", "json"], value_parser = named::<TaskKind>(&["classify", "tag", "translate", "describe", "map"]))]
     task: Option<TaskKind>,
     /// How many of them [default: as many as it learns from]
-    #[arg(long, value_name = "N", requires = "task", value_parser = between::<u32>(1, i64::from(u32::MAX)))]
+    #[arg(long, value_name = "N", requires = "task", conflicts_with = "files", value_parser = between::<u32>(1, i64::from(u32::MAX)))]
     examples: Option<u32>,
     /// Which of them: another seed, another text, other examples [default: 1]
     #[arg(long, value_name = "N", requires = "made", value_parser = whole_or_zero())]
