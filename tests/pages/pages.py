@@ -5,6 +5,8 @@ PAGES = {
     "hello.html": ["hello"],
     "hello-lstm.html": ["hello", "--cell", "lstm", "--hidden", "8"],
     "hello-text.html": ["hello", "to be, 물레방아 <b>", "--cell", "gru", "--hidden", "5", "--steps", "60"],
+    "compare.html": ["gradflow", "--compare", "--quick"],
+    "gradients.html": ["gradflow", "RUN", "--quick", "--distance", "40", "--positions", "16"],
     "scope.html": ["inspect", "RUN", "--builtin", "--bytes", "60kB"],
     "stages.html": ["runs", "RUN", "--stages"],
 }

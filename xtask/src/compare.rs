@@ -7,6 +7,7 @@ mod cases;
 mod contenders;
 mod environment;
 mod estimate;
+mod layers;
 mod machine;
 mod own;
 mod process;
@@ -34,7 +35,7 @@ pub(crate) struct CompareArgs {
     peers: Vec<Engine>,
     /// Only this kind of work.
     #[arg(long, value_name = "KIND")]
-    only: Option<Kind>,
+    only: Option<Work>,
     /// Processes of each contender per configuration.
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -52,6 +53,31 @@ pub(crate) struct CompareArgs {
     out: Option<PathBuf>,
 }
 
+/// What is compared: whole models by their commands, or layers inside PyTorch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Work {
+    /// Whole steps of a character model.
+    Training,
+    /// One stream of drawn symbols.
+    Generation,
+    /// Forward and loss.
+    Scoring,
+    /// Forward and backward of one layer, torch.nn's beside gatemill.torch's: a record of its own.
+    Layers,
+}
+
+impl Work {
+    /// None: layers.
+    fn kind(self) -> Option<Kind> {
+        match self {
+            Work::Training => Some(Kind::Training),
+            Work::Generation => Some(Kind::Generation),
+            Work::Scoring => Some(Kind::Scoring),
+            Work::Layers => None,
+        }
+    }
+}
+
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if seconds.is_finite() && seconds > 0.0 { Ok(seconds) } else { Err("seconds are a number above 0".into()) }
@@ -61,7 +87,11 @@ fn seconds(text: &str) -> Result<f64, String> {
 pub(crate) fn run(workspace: &Workspace, args: &CompareArgs) -> Result<bool> {
     let available = std::thread::available_parallelism().context("how many threads this process may use")?.get();
     let threads = args.threads.unwrap_or(available).max(1);
-    let cases = cases::chosen(&args.grid, &args.cells, args.only);
+    if args.only == Some(Work::Layers) {
+        layers::run(workspace, args, threads)?;
+        return Ok(true);
+    }
+    let cases = cases::chosen(&args.grid, &args.cells, args.only.and_then(Work::kind));
     let plan: Vec<(Case, Vec<(Engine, usize)>)> = cases
         .into_iter()
         .map(|case| (case, contenders::of(&case, &args.peers, threads)))
@@ -178,8 +208,8 @@ fn command_line() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{CompareArgs, Engine, in_turn};
-    use crate::compare::cases::{Cell, Kind, Point};
+    use super::{CompareArgs, Engine, Work, in_turn};
+    use crate::compare::cases::{Cell, Point};
     use clap::Parser;
 
     #[derive(Parser)]
@@ -205,7 +235,7 @@ mod tests {
             "--grid C1,c3 --cells gru --peers torch-tuned,burn --only training --rounds 1 --threads 2 --seconds 0.5";
         let args = parsed(line).unwrap();
         assert_eq!((args.grid, args.cells), (vec![Point::C1, Point::C3], vec![Cell::Gru]));
-        assert_eq!((args.peers, args.only), (vec![Engine::TorchTuned, Engine::Burn], Some(Kind::Training)));
+        assert_eq!((args.peers, args.only), (vec![Engine::TorchTuned, Engine::Burn], Some(Work::Training)));
         assert_eq!((args.rounds, args.threads, args.seconds), (1, Some(2), 0.5));
     }
 

@@ -26,12 +26,12 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
     if let Some(why) = system::need_package(workspace, &imports, "python3-torch")? {
         return Ok(Outcome::Skipped(why));
     }
-    let maturin = match python::program(workspace, "maturin", MATURIN, "maturin") {
+    let maturin = match maturin(workspace) {
         Ok(path) => path,
-        Err(error) => return Ok(Outcome::Skipped(format!("maturin {MATURIN} could not be installed: {error:#}"))),
+        Err(error) => return Ok(Outcome::Skipped(format!("{error:#}"))),
     };
     let folder = workspace.target.join("python");
-    let wheel = wheel(workspace, &maturin, &folder.join("wheels"))?;
+    let wheel = wheel(workspace, &maturin, "dev", INTERPRETER, &folder.join("wheels"))?;
 
     let environment = |name: &str, sees_system: bool, packages: &[&str]| {
         let folder = folder.join(name);
@@ -49,12 +49,24 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Passed(shell::ran_some(count)?.note()))
 }
 
-/// The wheel, from the workspace's own build folder and profile, so that little is built anew. Errors: none or several.
-fn wheel(workspace: &Workspace, maturin: &Path, folder: &Path) -> Result<PathBuf> {
+/// The program that builds wheels, installed once.
+pub(crate) fn maturin(workspace: &Workspace) -> Result<PathBuf> {
+    python::program(workspace, "maturin", MATURIN, "maturin")
+        .with_context(|| format!("maturin {MATURIN} could not be installed"))
+}
+
+/// The wheel, from the workspace's own build folder, so that little is built anew. Errors: none or several.
+pub(crate) fn wheel(
+    workspace: &Workspace,
+    maturin: &Path,
+    profile: &str,
+    interpreter: &str,
+    folder: &Path,
+) -> Result<PathBuf> {
     system::remove(folder)?;
     let mut build = workspace.command(maturin);
-    build.args(["build", "--profile", "dev", "--locked", "--compatibility", "linux"]);
-    build.args(["--manifest-path", "bindings/python/Cargo.toml", "--interpreter", INTERPRETER, "--out"]).arg(folder);
+    build.args(["build", "--profile", profile, "--locked", "--compatibility", "linux"]);
+    build.args(["--manifest-path", "bindings/python/Cargo.toml", "--interpreter", interpreter, "--out"]).arg(folder);
     shell::run(build.env("CARGO_TARGET_DIR", &workspace.target))?;
     let entries = std::fs::read_dir(folder).with_context(|| format!("reading {}", folder.display()))?;
     let mut wheels: Vec<_> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;

@@ -146,6 +146,10 @@ mod tests {
             let shape = StackShape { direction, variant, ..StackShape::new(cell, 5, 37, 2) };
             Layout::stack(&shape)
         };
+        let symbols = |cell, embed| {
+            let direction = Direction::Concat;
+            Layout::stack(&StackShape { direction, ..StackShape::of_symbols(cell, 19, embed, 37, 2) })
+        };
         let bare = Variant::default();
         vec![
             stack(Cell::Rnn, bare, Direction::Forward),
@@ -154,6 +158,10 @@ mod tests {
             stack(Cell::Lstm, Variant { peepholes: true, projection: Some(21), ..bare }, Direction::Concat),
             Layout::character_model(Cell::Lstm, 2, 37, 19, 0, false),
             Layout::character_model(Cell::Gru, 1, 21, 67, 9, false),
+            Layout::linear(21, 67, true),
+            Layout::linear(37, 5, false),
+            symbols(Cell::Gru, 0),
+            symbols(Cell::Lstm, 9),
         ]
     }
 

@@ -1,11 +1,15 @@
-//! `gatemill corpus --builtin`: the built-in text on stdout, or a table of its characters with their labels.
+//! `gatemill corpus --builtin`: the built-in text on stdout, or a table of its characters with their labels; with `--task`
+//! the examples that are made for a task.
 //!
-//! Whatever its length, only a few pieces of it are in memory. A reader that has enough ends it.
+//! Whatever the text's length, only a few pieces of it are in memory. A reader that has enough ends it.
 
 use std::io::Write;
 
 use gatemill_corpus::builtin::{Builtin, Labels, stream};
+use gatemill_corpus::examples::made;
 use gatemill_crew::Crew;
+use gatemill_train::run::task::{form_of, made_count};
+use gatemill_train::task::TaskKind;
 
 use crate::args::BuiltinText;
 use crate::exit::{self, Failure};
@@ -22,6 +26,13 @@ pub(crate) fn run(text: &BuiltinText) -> Result<u8, Failure> {
         let crew = Crew::new(Crew::available())?;
         crew.install(|| stream(text.bytes, text.seed, json::text))?;
     }
+    Ok(exit::OK)
+}
+
+/// Writes the examples made for a task; as many as a run learns from, if nothing else is said.
+pub(crate) fn examples((task, count, seed): (TaskKind, Option<u32>, u64)) -> Result<u8, Failure> {
+    let count = count.unwrap_or_else(|| made_count(task));
+    json::text(made::examples(form_of(task), count, seed).to_tsv().as_bytes())?;
     Ok(exit::OK)
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
     };
     let vocab = Some(model.vocab.clone());
     let score: Option<Evaluation> = if let Some(split) = args.split {
-        check_part(split, &model.config)?;
+        check_part(split, &model.config, "text")?;
         let origin = Origin::of(&snapshot)?;
         let source = if args.files.is_empty() { origin.settings.source.clone() } else { corpus::files(&args.files)? };
         let corpus = corpus::open(&source, &model.config, vocab, Io::Map)?;
@@ -71,7 +71,7 @@ pub(crate) fn run(args: &EvalArgs) -> Result<u8, Failure> {
 }
 
 /// Errors: the run kept no such part of its text.
-pub(crate) fn check_part(split: Split, config: &Config) -> Result<(), Failure> {
+pub(crate) fn check_part(split: Split, config: &Config, of: &str) -> Result<(), Failure> {
     let (part, flag, fraction) = match split {
         Split::Test => ("test", "--test-frac", config.test_frac),
         _ => ("validation", "--val-frac", config.val_frac),
@@ -79,7 +79,7 @@ pub(crate) fn check_part(split: Split, config: &Config) -> Result<(), Failure> {
     if fraction > 0.0 {
         return Ok(());
     }
-    Err(Failure::new(USAGE, format!("this run kept no {part} part of its text ({flag} {fraction})"))
+    Err(Failure::new(USAGE, format!("this run kept no {part} part of its {of} ({flag} {fraction})"))
         .help(format!("train with {flag} 0.05 to have one, choose the other part, or give a FILE to score")))
 }
 

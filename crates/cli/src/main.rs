@@ -9,6 +9,7 @@
 //! gatemill runs   [RUN]    look at what was trained
 //! gatemill hello  [TEXT]   the walk-through: one word learned, number by number
 //! gatemill inspect MODEL   look into it while it reads
+//! gatemill gradflow        how far a model remembers
 //! gatemill bench           how fast it goes here, and whether it is right
 //! gatemill machine         what runs here, and how fast it can be
 //! gatemill completions, man   for the shell, for `man`
@@ -48,6 +49,7 @@ mod bench; // how fast it goes
 mod builtin; // the built-in text on stdout
 mod demo; // the run without arguments
 mod eval; // score a text
+mod gradflow; // gradients by distance
 mod hello; // the walk-through
 mod inspect; // look into a model
 mod machine; // what runs here
@@ -108,13 +110,15 @@ fn run(cli: &Cli) -> Result<u8, Failure> {
         Some(Command::Runs(args)) => runs::run(args),
         Some(Command::Hello(args)) => hello::run(args),
         Some(Command::Inspect(args)) => inspect::run(args),
+        Some(Command::Gradflow(args)) => gradflow::run(args),
         Some(Command::Bench(args)) => bench::run(args),
         Some(Command::Machine(args)) => machine::run(args),
         Some(Command::Completions(args)) => shell::completions(args),
         Some(Command::Man(args)) => shell::man(args),
-        Some(Command::Corpus(args)) => match args.text() {
-            Some(text) => builtin::run(&text),
-            None => survey::run(args),
+        Some(Command::Corpus(args)) => match (args.text(), args.made()) {
+            (Some(text), _) => builtin::run(&text),
+            (None, Some(made)) => builtin::examples(made),
+            (None, None) => survey::run(args),
         },
     }
 }

@@ -26,7 +26,7 @@ pub(crate) enum Model {
 pub(crate) fn any(path: &Path, crew: &Crew, kernels: &Kernels, notes: &Progress) -> Result<Model, Failure> {
     let loaded = load_model(&RealStorage, path, false)?;
     if !is_of::<TaskConfig>(&loaded.snapshot) {
-        let (model, snapshot) = of_text(loaded, crew, kernels, notes)?;
+        let (model, snapshot) = of_text(path, loaded, crew, kernels, notes)?;
         return Ok(Model::Text(Box::new(model), snapshot));
     }
     say(&loaded, notes);
@@ -55,14 +55,19 @@ pub(crate) fn load(
     kernels: &Kernels,
     notes: &Progress,
 ) -> Result<(CharModel, Snapshot), Failure> {
-    of_text(load_model(&RealStorage, path, false)?, crew, kernels, notes)
+    of_text(path, load_model(&RealStorage, path, false)?, crew, kernels, notes)
 }
 
-fn of_text(loaded: Loaded, crew: &Crew, kernels: &Kernels, notes: &Progress) -> Result<(CharModel, Snapshot), Failure> {
+fn of_text(
+    path: &Path,
+    loaded: Loaded,
+    crew: &Crew,
+    kernels: &Kernels,
+    notes: &Progress,
+) -> Result<(CharModel, Snapshot), Failure> {
     if is_of::<TaskConfig>(&loaded.snapshot) {
-        let message =
-            format!("{} is the model of a task: it answers, and knows no text to go on with", loaded.path.display());
-        let (me, path) = (me(), quoted(&loaded.path.display().to_string()));
+        let message = format!("{} is the model of a task: it answers, and knows no text to go on with", path.display());
+        let (me, path) = (me(), quoted(&path.display().to_string()));
         return Err(Failure::new(BAD_DATA, message)
             .help(format!("`{me} predict {path} INPUT` asks it; `{me} eval {path} FILE` scores it on examples")));
     }

@@ -19,7 +19,7 @@ use crate::args::PredictArgs;
 use crate::exit::{self, Failure, USAGE};
 use crate::json;
 use crate::model;
-use crate::progress::Progress;
+use crate::progress::{Progress, plural};
 use crate::train::machine;
 
 /// Inputs that are asked together at most.
@@ -68,8 +68,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<u8, Failure> {
     }
     asker.ask()?;
     if asker.unseen > 0 {
-        let what = if asker.model.config.kind == TaskKind::Describe { "names" } else { "characters" };
-        let text = format!("note: {} {what} were never seen in training: read as nothing", asker.unseen);
+        let what = if asker.model.config.kind == TaskKind::Describe { "name" } else { "character" };
+        let text = format!("note: never seen in training and read as nothing: {}", plural(asker.unseen, what));
         Progress::new().line(&text);
     }
     Ok(exit::OK)

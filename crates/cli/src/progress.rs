@@ -8,8 +8,9 @@ use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use crate::task::tell;
+use gatemill_inspect::gradflow::words;
 use gatemill_train::CellKind;
-use gatemill_train::events::{Event, Metrics, Start, Step};
+use gatemill_train::events::{Event, Flow, Metrics, Start, Step};
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// The bar is redrawn at most this often.
@@ -99,6 +100,7 @@ impl Progress {
                     self.line(&format!("note: {} characters were never seen in training: left out", eval.unseen));
                 }
             }
+            Event::Flow(flow) => self.line(&self.flow(flow)),
             Event::Epoch(epoch) => {
                 let validation = epoch.val_nats.map_or(String::new(), |nats| format!(", validation {}", losses(nats)));
                 let (number, train) = (epoch.epoch, losses(epoch.train_nats));
@@ -125,6 +127,25 @@ impl Progress {
             }
             Event::Checkpoint(_) | Event::Stopped(_) | Event::Done(_) => {}
         }
+    }
+
+    /// How far the model remembers, and how often clipping acted.
+    fn flow(&self, flow: &Flow) -> String {
+        let seq = self.start.as_ref().map_or(flow.distance, |start| start.config.seq);
+        let end = match flow.memory_ends {
+            Some(end) => format!("memory ends at about {end} characters"),
+            None => format!("memory goes on for more than {} characters", flow.distance),
+        };
+        let judged = words::seq(flow.memory_ends, flow.distance, seq);
+        let judged = if judged.is_empty() { String::new() } else { format!("; {judged}") };
+        let clipped = match flow.clipped {
+            Some(clipped) if flow.steps > 0 => {
+                let share = (100.0 * clipped as f64 / flow.steps as f64).round();
+                format!("; clipping acts in {share} % of the steps")
+            }
+            _ => String::new(),
+        };
+        format!("step {}: {end}{judged}{clipped}", flow.step)
     }
 
     fn is_task(&self) -> bool {
@@ -278,7 +299,7 @@ pub(crate) fn duration(seconds: f64) -> String {
 }
 
 /// A count with its noun.
-fn plural(count: u64, noun: &str) -> String {
+pub(crate) fn plural(count: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 

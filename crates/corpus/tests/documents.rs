@@ -127,7 +127,7 @@ fn without_a_separator_nothing_begins_and_nothing_is_kept() {
     let corpus = corpus("one\n\ntwo", OpenOptions::default());
     assert!(!corpus.has_documents());
     assert_eq!(Lanes::new(&corpus, Split::Train, 2, 2).unwrap().chunk(2).begins.capacity(), 0);
-    assert_eq!(places(&corpus), []);
+    assert_eq!(places(&corpus), [0; 0]);
 }
 
 #[test]

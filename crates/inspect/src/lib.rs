@@ -5,6 +5,7 @@
 //! is one file without network: HTML with its data, style and script inside.
 #![forbid(unsafe_code)]
 
+pub mod gradflow; // gradients by distance: the toy, a model, three cells side by side
 pub mod hello; // the lecture's walk-through, number by number
 
 pub mod stages; // what a run wrote while it learned

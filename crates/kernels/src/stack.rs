@@ -182,6 +182,35 @@ mod tests {
         assert_eq!((below.inputs(), below.x_columns(), below.k_x(), below.k_of(4)), (5, 5, 8, 4));
     }
 
+    /// Symbols come in below both directions; an embedding lies first and is there once.
+    #[test]
+    fn a_stack_reads_symbols_in_any_direction() {
+        let shape = StackShape::of_symbols(Cell::Lstm, 19, 0, 37, 2);
+        let shape = StackShape { direction: Direction::Concat, ..shape };
+        let inputs: Vec<Input> = Layout::stack(&shape).layers().iter().map(|l| l.shape.input).collect();
+        assert_eq!(inputs, [Input::Symbols(19), Input::Symbols(19), Input::Pair(37), Input::Pair(37)]);
+        let embedded = StackShape { inputs: 9, ..shape };
+        let layout = Layout::stack(&embedded);
+        let input = Input::Embedded { vocab: 19, width: 9 };
+        assert_eq!(layout.layers()[..2].iter().map(|l| l.shape.input).collect::<Vec<_>>(), [input, input]);
+        let own = layout.embedding().and_then(|e| e.own.clone());
+        assert_eq!(own.map(|own| own.end), Some(layout.layers()[0].w_ih.start));
+        let none = StackShape { symbols: Some(0), ..shape }.validate();
+        assert!(matches!(none, Err(StackError::OutOfRange { name: "symbols", .. })));
+    }
+
+    /// A linear map is a readout without a layer, and may have no bias.
+    #[test]
+    fn a_linear_map_is_a_readout_alone() {
+        for bias in [true, false] {
+            let layout = Layout::linear(37, 70, bias);
+            let head = layout.head().expect("a readout");
+            assert!(layout.layers().is_empty() && head.b.is_empty() != bias);
+            assert_eq!((head.vocab, head.hidden, head.w.len()), (70, 37, 80 * 40));
+            assert_eq!(layout.params(), 80 * 40 + if bias { 80 } else { 0 });
+        }
+    }
+
     #[test]
     fn sizes_that_no_stack_has_are_errors() {
         let shape = StackShape::new(Cell::Lstm, 5, 37, 3);

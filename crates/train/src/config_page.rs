@@ -58,6 +58,7 @@ pub struct Page {
     sample_every: Option<u64>,
     keep: Option<Keep>,
     strict_corpus: Option<bool>,
+    flow: Option<bool>,
 }
 
 /// A place on a page; both count from 1, columns in characters.
@@ -272,6 +273,7 @@ impl Page {
             "save-every" => self.save_every = value.as_u64(),
             "sample-every" => self.sample_every = value.as_u64(),
             "strict-corpus" => self.strict_corpus = value.as_bool(),
+            "flow" => self.flow = value.as_bool(),
             "keep" => self.keep = value.as_str().and_then(|text| text.parse().ok()),
             _ => drop(self.fields.insert(key.to_owned(), value)),
         }
@@ -345,6 +347,7 @@ impl Page {
         settings.sample_every = self.sample_every.or(settings.sample_every);
         settings.keep = self.keep.unwrap_or(settings.keep);
         settings.strict_corpus = self.strict_corpus.unwrap_or(settings.strict_corpus);
+        settings.flow = self.flow.unwrap_or(settings.flow);
     }
 }
 

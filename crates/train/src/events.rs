@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::run::Ending;
+use crate::task::{Attention, Bridge, Pool, TaskKind};
 
 /// One line of `events.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub enum Event {
     Step(Step),
     /// The validation text was scored.
     Eval(Eval),
+    /// How far the model remembers, by the gradients.
+    Flow(Flow),
     /// An epoch ended.
     Epoch(Epoch),
     /// The model wrote something.
@@ -87,10 +90,16 @@ pub struct Start {
 /// What a task is: its kind and flags, its examples, how good one can get.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskFacts {
-    /// The kind: classify, tag, translate, describe, map.
-    pub kind: String,
-    /// The flags that it has beside those of every run, as a line of a person.
-    pub flags: String,
+    /// `--task`
+    pub kind: TaskKind,
+    /// `--bidirectional`
+    pub bidirectional: bool,
+    /// `--pool`
+    pub pool: Pool,
+    /// `--attention`
+    pub attention: Attention,
+    /// `--bridge`
+    pub bridge: Bridge,
     /// Examples to learn from.
     pub train_examples: u64,
     /// Examples to validate on.
@@ -207,6 +216,30 @@ pub struct Eval {
     pub metrics: Metrics,
 }
 
+/// Gradients by distance in brief, on places of the validation text (`doc/gradients.md`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Flow {
+    /// The step.
+    pub step: u64,
+    /// Places.
+    pub positions: usize,
+    /// Characters that losses were followed back: at most T.
+    pub distance: usize,
+    /// The first distance from which on the mean gradient to the state stays below 1 % of that at distance 1. None: not within
+    /// `distance`.
+    pub memory_ends: Option<usize>,
+    /// Half of the sum of the mean gradients lies within this distance.
+    pub half: usize,
+    /// 95 % of it.
+    pub most: usize,
+    /// What the median gradient is multiplied by with each further character, over the second half of `distance`.
+    pub factor: f64,
+    /// Steps since the last of these events.
+    pub steps: u64,
+    /// Those of them whose gradient was cut to the norm; None: not clipped by norm.
+    pub clipped: Option<u64>,
+}
+
 /// An epoch's end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
@@ -303,6 +336,7 @@ impl Event {
             | Event::Notice(Notice { step, .. })
             | Event::Step(Step { step, .. })
             | Event::Eval(Eval { step, .. })
+            | Event::Flow(Flow { step, .. })
             | Event::Epoch(Epoch { step, .. })
             | Event::Sample(Sample { step, .. })
             | Event::Checkpoint(Checkpoint { step, .. })

@@ -210,7 +210,7 @@ pub fn cut_events(log: &[u8], step: u64, undone: bool) -> CutLog {
 fn later(event: &Event, step: u64, undone: bool) -> bool {
     match event {
         Event::Done(_) => true,
-        Event::Eval(_) | Event::Epoch(_) | Event::Sample(_) if undone => event.step() >= step,
+        Event::Eval(_) | Event::Flow(_) | Event::Epoch(_) | Event::Sample(_) if undone => event.step() >= step,
         _ => event.step() > step,
     }
 }

@@ -31,6 +31,7 @@ mod reader; // logits of the caller's symbols
 pub mod task; // the other kinds of RNN: sequences to classes, to sequences
 
 mod eval; // the loss of a text
+pub mod flow; // gradients by distance
 mod sample; // a text by the model
 
 mod trace; // every unit over a text

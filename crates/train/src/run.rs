@@ -93,7 +93,7 @@ pub trait Observer: Send {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     /// At its end.
-    Done(events::Done),
+    Done(Box<events::Done>),
     /// By a signal, with a checkpoint of the last step.
     Stopped(Stop),
 }
@@ -175,6 +175,9 @@ struct State {
     best: Metrics,
     /// Evaluations since then.
     stale: u64,
+    /// Steps since gradients by distance were told, and those of them that were clipped.
+    since_flow: u64,
+    clipped: u64,
     /// Why the run ends before its steps are made.
     ended: Option<Ending>,
     /// Left undone by a stop.
@@ -390,7 +393,7 @@ impl<C: Course> Run<C> {
             test: test.map(|test| test.metrics).filter(|metrics| *metrics != Metrics::default()),
         };
         self.tell(Event::Done(done.clone()), observer);
-        Ok(Outcome::Done(done))
+        Ok(Outcome::Done(Box::new(done)))
     }
 
     /// Tells a step of so many tokens and seconds, and settles what is due after it.
@@ -398,6 +401,11 @@ impl<C: Course> Run<C> {
         self.seconds += seconds;
         self.epoch_seconds += seconds;
         self.state.chunk_nats = Some(report.train_nats);
+        self.state.since_flow = self.state.since_flow.saturating_add(1);
+        let most = self.course.config().base().clip_norm;
+        if most > 0.0 && report.grad_norm > most {
+            self.state.clipped = self.state.clipped.saturating_add(1);
+        }
         let epoch = report.epoch_end.as_ref().map(|end| end.epoch);
         if let Some(end) = &report.epoch_end {
             self.state.epoch_nats = Some(end.train_nats);

@@ -8,6 +8,7 @@ use crate::clip::{self, Norm};
 use crate::config::{Config, ScheduleKind};
 use crate::error::TrainError;
 use crate::eval::{self, Evaluation};
+use crate::flow::{Flow, brief};
 use crate::groups::Groups;
 use crate::loss;
 use crate::model::{CharModel, field};
@@ -25,6 +26,7 @@ use std::sync::Arc;
 mod cost; // what a step will take
 mod snapshot; // a checkpoint's content
 
+pub(crate) use cost::workers_for;
 pub use cost::{Cost, weight_bytes};
 
 /// Where a run stands: all that a step depends on beside weights, moments and states.
@@ -369,6 +371,11 @@ impl Trainer {
             eval::lanes(&self.model, &mut self.network, &self.corpus, Split::Val, limit, (&self.crew, &self.kernels));
         self.network.set_state(&state);
         result
+    }
+    /// Gradients by distance on places of the validation text, up to T symbols back, for about a twelfth of an evaluation's
+    /// passes. None: the text is too short for a handful of places. The training state is untouched.
+    pub fn flow_in_brief(&self) -> Result<Option<Flow>, TrainError> {
+        brief::flow(&self.model, &self.corpus, (&self.crew, &self.kernels))
     }
     /// A text by the model as it stands.
     pub fn sample(&self, options: &SampleOptions) -> Result<Vec<u8>, TrainError> {

@@ -16,6 +16,8 @@
 //! | [`embedding`] | a trained row per symbol, and its gradient |
 //! | [`loss`] | readout, softmax, mean cross-entropy, and their gradients |
 //! | [`char_model`] | ids -> stack -> readout -> loss, with every gradient |
+//! | [`attention`], [`pool`] | queries over the rows of a memory; rows of a sequence to one |
+//! | [`task`] | the kinds of RNN, example by example, from weights by name to the loss |
 //! | [`optim`] | global norm, clipping, weight decay, Adam, RMSprop, Adagrad, SGD |
 //! | [`random`], [`case`] | test data from integers alone: the same on every machine |
 //! | [`difference`], [`compare`], [`ulp`] | central differences; the worst element; distance in units in the last place |
@@ -43,6 +45,11 @@ pub mod embedding;
 pub mod loss;
 
 pub mod char_model;
+
+pub mod attention;
+pub mod pool;
+
+pub mod task;
 
 pub mod optim;
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 pub(crate) const VOCAB: usize = 65;
 
 /// A kind of work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Kind {
     /// A whole step: forward, loss, backward, clip by norm 5, Adam.
@@ -56,7 +56,7 @@ pub(crate) enum Point {
 }
 
 impl Point {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Point::C1 => "C1",
             Point::C2 => "C2",

@@ -173,14 +173,19 @@ impl Record {
     /// Writes the record and its table; each whole, or as it was.
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let json = serde_json::to_string_pretty(self).context("the record as JSON")? + "\n";
-        for (path, text) in [(path.to_path_buf(), json), (path.with_extension("md"), table::markdown(self))] {
-            let draft = path.with_extension("tmp");
-            std::fs::write(&draft, text)
-                .and_then(|()| std::fs::rename(&draft, &path))
-                .with_context(|| format!("writing {}", path.display()))?;
-        }
-        Ok(())
+        write_both(path, &json, &table::markdown(self))
     }
+}
+
+/// A record, and its page beside it as .md; each whole, or as it was.
+pub(crate) fn write_both(path: &Path, json: &str, page: &str) -> Result<()> {
+    for (path, text) in [(path.to_path_buf(), json), (path.with_extension("md"), page)] {
+        let draft = path.with_extension("tmp");
+        std::fs::write(&draft, text)
+            .and_then(|()| std::fs::rename(&draft, &path))
+            .with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

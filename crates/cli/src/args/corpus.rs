@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 use gatemill_train::VocabChoice;
+use gatemill_train::task::TaskKind;
 
-use super::{named, whole_or_zero};
+use super::{between, named, whole_or_zero};
 
 /// `gatemill corpus`.
 #[derive(Debug, Args)]
 pub(crate) struct CorpusArgs {
     /// The text: files, and folders with all files in them, read in this order, as one
-    #[arg(value_name = "FILE|DIR", required_unless_present = "builtin")]
+    #[arg(value_name = "FILE|DIR", required_unless_present_any = ["builtin", "task"])]
     pub(crate) files: Vec<PathBuf>,
     /// What a symbol is: a character of UTF-8 text, or a byte of any file [default: chars]
     #[arg(long, value_name = "KIND", value_parser = named::<VocabChoice>(&["chars", "bytes"]))]
@@ -24,13 +25,19 @@ pub(crate) struct CorpusArgs {
     pub(crate) json: bool,
 
     /// Write the text that `gatemill train` learns from where it is given none
-    #[arg(long, requires = "bytes", conflicts_with_all = ["files", "vocab", "all", "json"])]
+    #[arg(long, requires = "bytes", group = "made", conflicts_with_all = ["files", "vocab", "all", "json"])]
     builtin: bool,
     /// How much of it: 5000, 64KiB, 10MB, 1_000_000
     #[arg(long, value_name = "N", requires = "builtin", value_parser = size_bytes)]
     bytes: Option<u64>,
-    /// Which of them: another seed, another text [default: 1]
-    #[arg(long, value_name = "N", requires = "builtin", value_parser = whole_or_zero())]
+    /// Write the examples that `gatemill train --task` learns from where it is given none: one a line, INPUT, a tab, OUTPUT
+    #[arg(long, value_name = "TASK", group = "made", conflicts_with_all = ["files", "vocab", "all", "json"], value_parser = named::<TaskKind>(&["classify", "tag", "translate", "describe", "map"]))]
+    task: Option<TaskKind>,
+    /// How many of them [default: as many as it learns from]
+    #[arg(long, value_name = "N", requires = "task", value_parser = between::<u32>(1, i64::from(u32::MAX)))]
+    examples: Option<u32>,
+    /// Which of them: another seed, another text, other examples [default: 1]
+    #[arg(long, value_name = "N", requires = "made", value_parser = whole_or_zero())]
     seed: Option<u64>,
     /// In place of the text a table with tabs: each character and what surrounds it
     #[arg(long, requires = "builtin")]
@@ -46,6 +53,11 @@ pub(crate) struct BuiltinText {
 }
 
 impl CorpusArgs {
+    /// The examples made for a task, where they are asked for: which, how many where that is said, of which seed.
+    pub(crate) fn made(&self) -> Option<(TaskKind, Option<u32>, u64)> {
+        Some((self.task?, self.examples, self.seed.unwrap_or(1)))
+    }
+
     /// The built-in text, where it is asked for.
     pub(crate) fn text(&self) -> Option<BuiltinText> {
         let bytes = self.bytes.filter(|_| self.builtin)?;

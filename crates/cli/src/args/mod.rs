@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 mod bench;
 mod corpus;
 mod eval;
+mod gradflow;
 mod hello;
 mod inspect;
 mod machine;
@@ -21,6 +22,7 @@ mod train;
 pub(crate) use bench::BenchArgs;
 pub(crate) use corpus::{BuiltinText, CorpusArgs};
 pub(crate) use eval::EvalArgs;
+pub(crate) use gradflow::GradflowArgs;
 pub(crate) use hello::HelloArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use machine::MachineArgs;
@@ -138,6 +140,18 @@ first half of the text shows is checked on the second half. A unit gets a name o
 score clears a stated level and is above the best that any unit reaches with the labels turned
 around, so that chance finds get none. Units count from 0, as in the names of the tensors.")]
     Inspect(Box<InspectArgs>),
+    /// See how far a model remembers: gradients by distance, beside the lecture's toy or as RNN against LSTM and GRU
+    #[command(after_help = "\
+Examples:
+  gatemill gradflow --toy                          the lecture's chain, expanded, and its gradients
+  gatemill gradflow --toy --w-hh 0.9 --x 1,0,0,0,0 another one
+  gatemill gradflow runs/book-lstm-2x256-1 book.txt -o page.html
+                                                   a model on a text: a table here, curves on the page
+  gatemill gradflow runs/book-lstm-2x256-1         on the part of its own text that training did not see
+  gatemill gradflow --compare -o compare.html      RNN, LSTM and GRU side by side, in about two minutes
+
+Distances are counted in characters: k is how many lie between a state and the loss it is to explain.")]
+    Gradflow(Box<GradflowArgs>),
     /// Look at a text before learning from it: encoding, symbols, what guessing costs; or write the built-in text
     #[command(after_help = "\
 Examples:
@@ -145,6 +159,7 @@ Examples:
   gatemill corpus src --vocab bytes --json         a folder as bytes, one JSON object on stdout
   gatemill corpus --builtin --bytes 10MB > text    the built-in text
   gatemill corpus --builtin --bytes 1MB --labels   a line for each character and what surrounds it
+  gatemill corpus --task translate --examples 20   examples that are made for a task
 
 A file that is not UTF-8 is surveyed to its end: faults are counted, and their first places told.")]
     Corpus(CorpusArgs),

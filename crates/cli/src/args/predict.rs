@@ -13,7 +13,7 @@ pub(crate) struct PredictArgs {
     /// A .safetensors file, or a run folder: its best model, else its newest checkpoint
     pub(crate) model: PathBuf,
     /// What to ask: each a text, a name, or numbers with spaces between them; - and none: standard input, line by line
-    #[arg(value_name = "INPUT", allow_hyphen_values = true)]
+    #[arg(value_name = "INPUT", allow_negative_numbers = true)]
     pub(crate) inputs: Vec<String>,
     /// Ask for every line of a file: plain inputs, TSV, whose first column is taken, or JSON objects with an "input"
     #[arg(long, value_name = "F", conflicts_with = "inputs")]

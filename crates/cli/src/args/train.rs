@@ -207,6 +207,10 @@ pub(crate) struct TrainArgs {
     /// Steps between samples [default: after 1/27, 1/9, 1/3 and all of the run]
     #[arg(long, value_name = "N", value_parser = whole(), help_heading = WATCHING)]
     pub(crate) sample_every: Option<u64>,
+    /// After each evaluation say how far the model remembers, by gradients on the validation text; takes a small part of
+    /// the evaluation's time [default: on]
+    #[arg(long, value_name = "on|off", value_parser = PossibleValuesParser::new(["on", "off"]).map(|word| word == "on"), help_heading = WATCHING)]
+    pub(crate) flow: Option<bool>,
     /// How many checkpoints stay: a number from 2, or all [default: 2]
     #[arg(long, value_name = "N|all", help_heading = WATCHING)]
     pub(crate) keep: Option<Keep>,
@@ -355,6 +359,7 @@ impl TrainArgs {
         settings.sample_every = self.sample_every.or(settings.sample_every);
         settings.keep = self.keep.unwrap_or(settings.keep);
         settings.strict_corpus |= self.strict_corpus;
+        settings.flow = self.flow.unwrap_or(settings.flow);
     }
 }
 

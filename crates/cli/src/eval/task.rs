@@ -85,7 +85,7 @@ fn examples(args: &EvalArgs, model: &TaskModel, snapshot: &Snapshot) -> Result<(
     let origin = Origin::of(snapshot)?;
     let mut settings = origin.settings.clone();
     if settings.val.is_none() || split == Split::Test {
-        check_part(split, &model.config.base)?;
+        check_part(split, &model.config.base, "examples")?;
     }
     if !args.files.is_empty() {
         settings.source = corpus::files(&args.files)?;

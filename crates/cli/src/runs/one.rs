@@ -8,6 +8,7 @@ use gatemill_train::history::{History, Point, State};
 use super::words;
 use crate::progress::grouped;
 use crate::table::{Card, Column, Table, plain, side_by_side, sparkline, spread};
+use crate::task::tell;
 
 /// Rows of the loss table; more are thinned out.
 const MOST_ROWS: usize = 40;
@@ -64,22 +65,32 @@ fn facts(run: &History) -> String {
     line("run", run.path.display().to_string());
     line("state", state(run));
     if let Some(start) = &run.start {
-        line(
-            "text",
-            format!(
+        let of = |count: u64| format!("{} examples", grouped(count));
+        let words = match &start.task {
+            Some(task) => format!(
+                "{}: {} to learn from, {} to validate on; {} symbols of inputs, {} of outputs",
+                words::corpus(run),
+                of(task.train_examples),
+                of(task.val_examples),
+                start.vocab,
+                task.outputs
+            ),
+            None => format!(
                 "{}: {} characters to learn from, {} to validate on, {} distinct",
                 words::corpus(run),
                 grouped(start.train_symbols),
                 grouped(start.val_symbols),
                 start.vocab
             ),
-        );
+        };
+        line(if start.task.is_some() { "task" } else { "text" }, words);
     }
+    let task = run.start.as_ref().and_then(|start| start.task.as_ref());
     if let Some(config) = &run.config {
         let weights =
             run.start.as_ref().map_or(String::new(), |start| format!(", {} weights", grouped(start.parameters)));
         line("model", format!("{}{weights}", words::model(config)));
-        line("asked", format!("gatemill train {}", words::asked(config, run.settings.as_ref())));
+        line("asked", format!("gatemill train {}", words::asked(config, run.settings.as_ref(), task)));
     }
     for change in &run.overrides {
         let (flag, from, to) = (&change.flag, words::value(&change.from), words::value(&change.to));
@@ -95,17 +106,25 @@ fn facts(run: &History) -> String {
         let _ = write!(progress, ", {epochs:.2} epochs");
     }
     if let Some(rate) = run.tokens_per_s {
-        let _ = write!(progress, ", {} at {} characters per second", words::seconds(run.seconds), grouped(rate as u64));
+        let symbols = if task.is_some() { "symbols" } else { "characters" };
+        let _ = write!(progress, ", {} at {} {symbols} per second", words::seconds(run.seconds), grouped(rate as u64));
     }
     line("progress", progress);
+    let loss = |nats: Option<f64>| match (task, nats) {
+        (Some(_), Some(nats)) => format!("{nats:.4} nats"),
+        _ => words::loss(nats),
+    };
     if run.train_nats.is_some() {
-        line("training", words::loss(run.train_nats));
+        line("training", loss(run.train_nats));
     }
     if run.val_nats.is_some() {
-        line("valid.", words::loss(run.val_nats));
+        line("valid.", loss(run.val_nats));
     }
     if let Some((best, step)) = run.best {
-        line("best", format!("{} after step {}", words::loss(Some(best)), grouped(step)));
+        line("best", format!("{} after step {}", loss(Some(best)), grouped(step)));
+    }
+    if let (Some(done), Some((best, _)), true) = (&run.done, run.best, task.is_some()) {
+        line("measured", tell::measures(best, &done.best));
     }
     if let Some(done) = &run.done {
         line("weights", format!("sha256 {}", done.weights_sha256));

@@ -1,12 +1,15 @@
 //! A run's facts as short words: model, corpus, counts, losses, the flags that it was started with.
 
 use gatemill_train::Config;
+use gatemill_train::events::TaskFacts;
 use gatemill_train::history::History;
 use gatemill_train::run::resume::{Change, changes};
+use gatemill_train::run::task::task_defaults;
 use gatemill_train::run::{Settings, Source};
 use serde_json::Value;
 
 use crate::progress::{duration, grouped};
+use crate::task::tell;
 use crate::train::quoted;
 
 /// `lstm 2x256`.
@@ -82,11 +85,14 @@ pub(super) fn value(value: &Value) -> String {
 }
 
 /// The flags in which a run differs from the defaults, as they would be typed.
-pub(super) fn asked(config: &Config, settings: Option<&Settings>) -> String {
-    let mut words = Vec::new();
+pub(super) fn asked(config: &Config, settings: Option<&Settings>, task: Option<&TaskFacts>) -> String {
+    let mut words = task.map(tell::typed).unwrap_or_default();
     if let Some(settings) = settings {
         if let Source::Files { paths } = &settings.source {
             words.extend(paths.iter().map(|path| quoted(path)));
+        }
+        if let Some(Source::Files { paths }) = &settings.val {
+            words.extend(paths.iter().map(|path| format!("--val {}", quoted(path))));
         }
         let every = [
             ("eval-every", settings.eval_every),
@@ -98,8 +104,12 @@ pub(super) fn asked(config: &Config, settings: Option<&Settings>) -> String {
         if keep != gatemill_train::checkpoint::Keep::default().to_string() {
             words.push(format!("--keep {keep}"));
         }
+        if !settings.flow {
+            words.push("--flow off".to_owned());
+        }
     }
-    for Change { flag, to, .. } in changes(&Config::default(), config) {
+    let default = task.map_or_else(Config::default, |task| task_defaults(task.kind).base);
+    for Change { flag, to, .. } in changes(&default, config) {
         words.push(match to {
             Value::Bool(_) => format!("--{flag}"),
             // Not given, where something else took its place.
@@ -126,9 +136,12 @@ mod tests {
         let config =
             Config { hidden: 17, tied: true, embed: 17, document_separator: Some("\n".into()), ..Config::default() };
         let mut settings = Settings::new(Source::Files { paths: vec!["/a b/c.txt".to_owned()] });
-        settings.eval_every = Some(3);
-        let typed = asked(&config, Some(&settings));
-        assert_eq!(typed, "'/a b/c.txt' --eval-every 3 --document-separator '\n' --embed 17 --hidden 17 --tied");
-        assert_eq!(asked(&Config::default(), None), "");
+        (settings.eval_every, settings.flow) = (Some(3), false);
+        let typed = asked(&config, Some(&settings), None);
+        assert_eq!(
+            typed,
+            "'/a b/c.txt' --eval-every 3 --flow off --document-separator '\n' --embed 17 --hidden 17 --tied"
+        );
+        assert_eq!(asked(&Config::default(), None, None), "");
     }
 }

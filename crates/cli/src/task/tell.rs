@@ -1,6 +1,9 @@
 //! A task, its measures and its limits, in words.
 
 use gatemill_train::events::{ClassScore, Metrics, Start, TaskFacts};
+use gatemill_train::run::task::task_defaults;
+use gatemill_train::task::{Attention, Pool, TaskKind};
+use serde_json::Value;
 
 use crate::progress::grouped;
 use crate::table::{Column, Table};
@@ -63,6 +66,36 @@ pub(crate) fn limits(facts: &TaskFacts) -> Option<String> {
     }
 }
 
+fn pool_words(pool: Pool) -> &'static str {
+    match pool {
+        Pool::Last => "last state",
+        Pool::Mean => "mean of the states",
+        Pool::Max => "largest of the states",
+    }
+}
+
+/// The flags of a task's own that are not its defaults, as they are typed.
+pub(crate) fn typed(facts: &TaskFacts) -> Vec<String> {
+    let default = task_defaults(facts.kind);
+    let mut words = vec![format!("--task {}", facts.kind.name())];
+    if facts.bidirectional {
+        words.push("--bidirectional".to_owned());
+    }
+    let name =
+        |value: serde_json::Result<Value>| value.ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default();
+    if facts.pool != default.pool {
+        words.push(format!("--pool {}", name(serde_json::to_value(facts.pool))));
+    }
+    if facts.attention != default.attention {
+        let attention = name(serde_json::to_value(facts.attention));
+        words.push(format!("--attention {}", if attention == "none" { "off" } else { &attention }));
+    }
+    if facts.bridge != default.bridge {
+        words.push(format!("--bridge {}", name(serde_json::to_value(facts.bridge))));
+    }
+    words
+}
+
 /// What a run on examples is, as its first lines.
 pub(crate) fn opening(start: &Start, facts: &TaskFacts, cell: &str) -> Vec<String> {
     let config = &start.config;
@@ -70,11 +103,23 @@ pub(crate) fn opening(start: &Start, facts: &TaskFacts, cell: &str) -> Vec<Strin
         0 => String::new(),
         count => format!(", {} to test on at the end", grouped(count)),
     };
-    let flags = if facts.flags.is_empty() { String::new() } else { format!(", {}", facts.flags) };
+    let mut flags = String::new();
+    if facts.bidirectional {
+        flags.push_str(", in both directions");
+    }
+    match facts.kind {
+        TaskKind::Classify => flags.push_str(&format!(", by the {}", pool_words(facts.pool))),
+        TaskKind::Translate => flags.push_str(match facts.attention {
+            Attention::None => ", without attention",
+            Attention::Dot => ", attention by dot products",
+            Attention::General => ", attention through a matrix",
+        }),
+        _ => {}
+    }
     vec![
         format!(
             "task     {}: {}; {} examples to learn from, {} to validate on{test}",
-            facts.kind,
+            facts.kind.name(),
             start.corpus,
             grouped(facts.train_examples),
             grouped(facts.val_examples),

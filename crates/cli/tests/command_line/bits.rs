@@ -10,7 +10,7 @@ use crate::place::{Ended, Place, SMALL, checkpoints, objects, step_of, with_text
 const FLAGS: &str = "--dropout 0.25 --shards 2 --eval-every 7 --sample-every 11";
 
 /// The log without its start, its notices and its times: all that must repeat.
-fn story(events: &[Value]) -> Vec<Value> {
+pub(crate) fn story(events: &[Value]) -> Vec<Value> {
     let told = events
         .iter()
         .filter(|event| !["start", "notice", "checkpoint"].contains(&event["event"].as_str().expect("a kind")));
@@ -25,12 +25,12 @@ fn story(events: &[Value]) -> Vec<Value> {
         .collect()
 }
 
-fn log(place: &Place, run: &str) -> Vec<Value> {
+pub(crate) fn log(place: &Place, run: &str) -> Vec<Value> {
     objects(&fs::read(place.path(run).join("events.jsonl")).expect("read"))
 }
 
 /// Copies a run as it would be had it been stopped right after the checkpoint of `step`, with later events in its log.
-fn stopped_at(place: &Place, from: &str, to: &str, step: u64) {
+pub(crate) fn stopped_at(place: &Place, from: &str, to: &str, step: u64) {
     let folder = place.path(to);
     fs::create_dir_all(folder.join("checkpoints")).expect("created");
     for file in ["events.jsonl", "samples.txt", "config.toml", "best.safetensors"] {

@@ -267,6 +267,12 @@ fn what_does_not_go_together_is_a_usage_error() {
         "--builtin --bytes 5x",
         "--builtin --bytes -5",
         "--vocab words text.txt",
+        "--task dance",
+        "--task map text.txt",
+        "--task map --builtin --bytes 5",
+        "--task map --json",
+        "--task map --examples 0",
+        "--examples 5 text.txt",
     ] {
         let ended = place.run(&format!("corpus {line}"));
         assert_eq!((ended.code, ended.out.len()), (Some(2), 0), "{line}: {}", ended.err);
@@ -278,7 +284,7 @@ fn the_examples_of_the_help_work() {
     let place = Place::new();
     let help = String::from_utf8(place.run("corpus --help").succeeds().out).expect("UTF-8");
     let examples: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  gatemill corpus ")).collect();
-    assert_eq!(examples.len(), 4, "{help}");
+    assert_eq!(examples.len(), 5, "{help}");
     place.write("book.txt", text(1000));
     fs::write(place.path("src"), text(1000)).expect("written");
     for example in examples {

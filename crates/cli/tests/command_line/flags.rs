@@ -296,7 +296,7 @@ fn a_text_that_changes_in_use() {
 }
 
 /// The flags that the tests of this file hold, and those that others do.
-const HELD: [&str; 59] = [
+const HELD: [&str; 66] = [
     // the_text, documents
     "vocab",
     "lossy",
@@ -351,6 +351,8 @@ const HELD: [&str; 59] = [
     "sample-every",
     "save-every",
     "keep",
+    // gradients_by_distance_are_told_after_each_evaluation (gradflow.rs)
+    "flow",
     // where_from_and_where_to, a_text_that_changes_in_use
     "json",
     "out",
@@ -360,6 +362,13 @@ const HELD: [&str; 59] = [
     "strict-corpus",
     "config",
     "preset",
+    // tasks.rs, tasks_bits.rs, tasks_faults.rs
+    "task",
+    "val",
+    "bidirectional",
+    "pool",
+    "attention",
+    "bridge",
     // session.rs
     "help",
     "version",

@@ -12,6 +12,7 @@ mod bits; // the same weights on every way
 mod corpus; // look at a text, write the built-in one
 mod ends; // steps, minutes, patience
 mod flags; // every flag of `train`
+mod gradflow; // gradients by distance
 mod hello; // the walk-through
 mod inspect; // look into a model
 mod intake; // folders, compressed text, standard input
@@ -21,6 +22,9 @@ mod presets; // other tools' settings and flags, pages
 mod runs; // look at what was trained
 mod sample; // every flag of `sample`
 mod session; // train, sample, evaluate
+mod tasks; // learn from examples, ask, score
+mod tasks_bits; // the same weights on every way, signals
+mod tasks_faults; // flags, lines and models that cannot be
 
 mod fault_checkpoint; // K rows
 mod fault_corpus; // C rows

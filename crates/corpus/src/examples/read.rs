@@ -2,13 +2,14 @@
 //!
 //! A file is JSONL if its first line that is not empty is a JSON object with an `"input"`; else it is TSV.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use super::error::{ExampleError, Problem};
 use super::lines::Lines;
-use super::{Examples, Form, Names, Pair, Side, jsonl, tsv};
+use super::{Examples, Form, Names, Pair, Side, jsonl, put, tsv};
 
 /// The longest line: an input and its output together. A guess: a long article, and far from what fills a memory.
 pub const LINE_MOST_BYTES: usize = 1 << 20;
@@ -66,7 +67,7 @@ pub fn parse_input(text: &str, form: Form, names: &mut Names) -> Result<Side, Pr
 
 /// An input of a stream.
 pub struct Asked<'l> {
-    /// As it was written.
+    /// As it was written; of an object as TSV has it.
     pub written: &'l str,
     /// As it is meant.
     pub side: Side,
@@ -93,12 +94,15 @@ pub fn read_inputs<E: From<ExampleError>>(
         }
         let fault = |problem| ExampleError::line(path, number, problem);
         let (written, side) = if *json.get_or_insert_with(|| jsonl::is_meant(line)) {
-            (line, jsonl::input(line, form, names).map_err(fault)?)
+            let side = jsonl::input(line, form, names).map_err(fault)?;
+            let mut written = String::new();
+            put(&side, names, &mut written);
+            (Cow::Owned(written), side)
         } else {
             let input = line.split_once('\t').map_or(line, |(input, _)| input);
-            (input, tsv::input_side(input, form, names).map_err(fault)?)
+            (Cow::Borrowed(input), tsv::input_side(input, form, names).map_err(fault)?)
         };
-        if !each(Asked { written, side, more }, names)? {
+        if !each(Asked { written: &written, side, more }, names)? {
             break;
         }
     }

@@ -11,7 +11,7 @@ mod words; // which are real
 pub use show::page;
 
 use gatemill_corpus::{Corpus, CorpusError};
-use gatemill_train::history::History;
+use gatemill_train::history::{History, Point};
 use gatemill_train::run::sample_options;
 use serde::Serialize;
 use words::{Known, places};
@@ -59,9 +59,9 @@ pub struct Stages {
     pub temperature: f64,
     /// The samples.
     pub stages: Vec<Stage>,
-    /// Step, training loss and validation loss, for a curve.
+    /// Losses along the way.
     #[serde(skip)]
-    curve: Vec<(u64, Option<f64>, Option<f64>)>,
+    curve: Vec<Point>,
 }
 
 impl Stages {
@@ -88,7 +88,7 @@ impl Stages {
             seed: options.seed,
             temperature: options.temperature,
             stages: run.samples.iter().map(stage).collect(),
-            curve: run.curve.iter().map(|point| (point.step, point.train_nats, point.val_nats)).collect(),
+            curve: run.curve.clone(),
         }
     }
 
@@ -143,12 +143,12 @@ mod tests {
 
     #[test]
     fn words_are_real_if_the_training_part_has_them_in_whatever_case() {
-        // The last quarter, with "hidden" and "ende", is for validation.
-        let text = "The cat's mat, naïve물 on it. Dog-house; x1y ab\n".to_owned() + &"hidden ende ".repeat(1);
+        // The last quarter, with "hidden" and "end", is for validation.
+        let text = "The cat's mat, naïve물 on it. Dog-house; x1y ab\nhidden end, ";
         for vocab in [VocabChoice::Chars, VocabChoice::Bytes] {
             let mut found = stages(&["the CAT'S mad a I naïve물 dog houses hidden 12 on", "hidden on ", "a 1 ,,"]);
             assert_eq!(found.stages[0].share(), None);
-            found.look_up(&corpus(&text, vocab)).unwrap();
+            found.look_up(&corpus(text, vocab)).unwrap();
             let [first, second, third] = &found.stages[..] else { panic!("three samples") };
             // the, cat's, naïve물, dog are real; mad, houses, hidden are not; a, I too short; "on" may be cut.
             assert_eq!((first.words, first.real), (7, Some(4)), "{vocab:?}: {:?}", first.places);

@@ -1,5 +1,7 @@
 //! The samples of runs side by side, as a page.
 
+use gatemill_train::history::Point;
+
 use super::{Stage, Stages};
 use crate::page::{Axis, Chart, Markup, Page, Series, figure, html};
 
@@ -29,7 +31,7 @@ fn heading(run: &Stages) -> String {
 }
 
 fn section(n: usize, run: &Stages) -> Markup {
-    let has_losses = run.curve.iter().any(|point| point.1.is_some() || point.2.is_some());
+    let has_losses = run.curve.iter().any(|point| point.train_nats.is_some() || point.val_nats.is_some());
     let has_shares = run.stages.iter().filter(|stage| stage.share().is_some()).count() > 1;
     html! {
         p.quiet { "Seed " (run.seed) ", temperature " (run.temperature) ", from a line's begin." }
@@ -90,10 +92,10 @@ fn marked(stage: &Stage) -> Markup {
 }
 
 fn losses(n: usize, run: &Stages) -> Markup {
-    let of = |value: fn(&(u64, Option<f64>, Option<f64>)) -> Option<f64>| -> Vec<(f64, f64)> {
-        run.curve.iter().filter_map(|point| Some((point.0 as f64, value(point)?))).collect()
+    let of = |value: fn(&Point) -> Option<f64>| -> Vec<(f64, f64)> {
+        run.curve.iter().filter_map(|point| Some((point.step as f64, value(point)?))).collect()
     };
-    let (train, val) = (of(|point| point.1), of(|point| point.2));
+    let (train, val) = (of(|point| point.train_nats), of(|point| point.val_nats));
     let axes = (Axis::linear("steps").including(0.0), Axis::linear("nats per character"));
     let mut chart = Chart::new(format!("losses-{n}"), "Loss by steps", axes.0, axes.1);
     if !train.is_empty() {

@@ -44,6 +44,7 @@ pub(super) const KEYS: &[(&str, Takes)] = &[
     ("eps", Takes::Number),
     ("eval-every", COUNT),
     ("eval-tokens", COUNT),
+    ("flow", Takes::Switch),
     ("forget-bias", Takes::Number),
     ("hidden", SIZE),
     ("init", Takes::Choice(&["pytorch", "uniform", "normal", "orthogonal"])),

@@ -1,5 +1,7 @@
 use super::*;
 use crate::config::{CellKind, InitKind, OptimizerKind, ScheduleKind, VocabChoice};
+use crate::run::Flags;
+use crate::task::TaskKind;
 
 fn configured(text: &str) -> Config {
     let mut config = Config::default();
@@ -63,7 +65,8 @@ fn unusual() -> Config {
 #[test]
 fn every_field_of_a_run_has_its_key_and_no_key_is_of_nothing() {
     let settings = Settings::new(Source::Builtin { bytes: 1, seed: 1 });
-    let objects = [serde_json::to_value(Config::default()), serde_json::to_value(settings)];
+    let task = TaskConfig::new(TaskKind::Tag).flags();
+    let objects = [serde_json::to_value(Config::default()), serde_json::to_value(settings), Ok(Value::Object(task))];
     let mut fields: Vec<String> = Vec::new();
     for object in objects {
         fields.extend(object.expect("plain").as_object().expect("fields").keys().cloned());
@@ -71,6 +74,7 @@ fn every_field_of_a_run_has_its_key_and_no_key_is_of_nothing() {
     fields.extend(["preset".to_owned()]);
     fields.retain(|field| field != "corpus");
     fields.sort();
+    fields.dedup();
     let names: Vec<&str> = keys::KEYS.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, fields);
     for (name, takes) in keys::KEYS {
@@ -90,7 +94,13 @@ fn a_runs_own_page_gives_the_run_again() {
     }
     let mut settings = Settings::new(Source::Files { paths: vec!["/a \"b\"/ü.txt".to_owned()] });
     for (config, keep) in [(unusual(), Keep::All), (Config::default(), Keep::Last(5))] {
-        settings = Settings { sample_every: Some(3), keep, strict_corpus: keep == Keep::All, ..settings };
+        settings = Settings {
+            sample_every: Some(3),
+            keep,
+            strict_corpus: keep == Keep::All,
+            flow: keep != Keep::All,
+            ..settings
+        };
         let text = to_toml(&config, &settings).expect("written");
         let page = Page::parse(text.as_bytes()).expect(&text);
         assert_eq!(page.source.as_ref(), Some(&settings.source));

@@ -197,6 +197,7 @@ impl Log {
                     self.train_nats = Some(epoch.train_nats);
                 }
             }
+            Event::Flow(_) => {}
             Event::Sample(sample) => self.samples.push(sample),
             Event::Checkpoint(checkpoint) => {
                 if checkpoint.best {

@@ -1,4 +1,5 @@
-//! What is due after a step: evaluation, the best model, epoch's end, sample; and the test text at the end.
+//! What is due after a step: evaluation, the best model, epoch's end, gradients by distance, sample; and the test text at the
+//! end.
 
 use super::{Course, Due, Ending, Flags, Observer, Run, RunError, Scored};
 use crate::checkpoint::{best_path, load_model};
@@ -14,6 +15,9 @@ impl<C: Course> Run<C> {
             let train_nats = self.state.epoch_nats.unwrap_or_default();
             let seconds = std::mem::take(&mut self.epoch_seconds);
             self.tell(Event::Epoch(events::Epoch { step, epoch, train_nats, val_nats, seconds }), observer);
+        }
+        if val_nats.is_some() && self.settings.flow {
+            self.flow(observer)?;
         }
         // Where this evaluation was the last one, what the end brings is due as well.
         if due.sample || self.state.ended == Some(Ending::Patience) {
@@ -61,6 +65,26 @@ impl<C: Course> Run<C> {
             self.save_best(observer)?;
         }
         Ok(Some(nats))
+    }
+
+    /// Looks at gradients by distance on the validation part, for a small part of what its evaluation took, and tells how often
+    /// clipping acted. Where a course has none, or its text is too short, nothing is told.
+    fn flow(&mut self, observer: &mut dyn Observer) -> Result<(), RunError> {
+        let Some(flow) = self.course.flow()? else { return Ok(()) };
+        let (steps, clipped) = (std::mem::take(&mut self.state.since_flow), std::mem::take(&mut self.state.clipped));
+        let flow = events::Flow {
+            step: self.course.step_count(),
+            positions: flow.positions,
+            distance: flow.distance,
+            memory_ends: flow.reach.faint,
+            half: flow.reach.half,
+            most: flow.reach.most,
+            factor: flow.reach.factor,
+            steps,
+            clipped: (self.course.config().base().clip_norm > 0.0).then_some(clipped),
+        };
+        self.tell(Event::Flow(flow), observer);
+        Ok(())
     }
 
     /// Scores the test part, if there is one, with the best model; without a best one with the model as it stands.

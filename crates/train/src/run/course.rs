@@ -13,6 +13,7 @@ use crate::error::TrainError;
 use crate::eval::Evaluation;
 use crate::events::{Metrics, TaskFacts};
 use crate::export::Export;
+use crate::flow::Flow;
 use crate::trainer::StepReport;
 
 /// A configuration: the flags of a run.
@@ -145,6 +146,10 @@ pub trait Course: Send {
     fn test(&mut self, best: Option<&Snapshot>) -> Result<Result<Scored, Option<String>>, TrainError>;
     /// Takes a score in, for a schedule that goes by it. Some: the learning rate after a cut.
     fn observe_score(&mut self, nats: f64) -> Option<f64>;
+    /// Gradients by distance in brief on the validation part. None: it has none, or too little text for them.
+    fn flow(&self) -> Result<Option<Flow>, TrainError> {
+        Ok(None)
+    }
     /// What the model writes, to be looked at.
     fn sample(&mut self) -> Result<String, TrainError>;
 

@@ -67,6 +67,9 @@ pub struct Settings {
     /// `--strict-corpus`: a text that changes while it is in use ends the run, after a checkpoint.
     #[serde(default)]
     pub strict_corpus: bool,
+    /// `--flow`: after each evaluation the gradients by distance are looked at, in brief.
+    #[serde(default = "on")]
+    pub flow: bool,
     /// What is read.
     #[serde(rename = "corpus")]
     pub source: Source,
@@ -84,10 +87,15 @@ impl Settings {
             sample_every: None,
             keep: Keep::default(),
             strict_corpus: false,
+            flow: on(),
             source,
             val: None,
         }
     }
+}
+
+fn on() -> bool {
+    true
 }
 
 /// `Keep` as its text.

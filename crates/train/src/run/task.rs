@@ -15,7 +15,7 @@ use super::course::PartSymbols;
 use super::resume::Resumed;
 use super::{Course, Facts, Flags, Means, Place, Run, RunError, Scored, Settings, Source};
 use crate::checkpoint::Snapshot;
-use crate::config::{CellKind, Config};
+use crate::config::Config;
 use crate::config_page::to_toml;
 use crate::error::TrainError;
 use crate::events::TaskFacts;
@@ -202,8 +202,11 @@ impl Course for TaskCourse {
             // What multiplies differs from symbol to symbol: it is not counted.
             flops_per_token: 0.0,
             task: Some(TaskFacts {
-                kind: config.kind.name().to_owned(),
-                flags: words::flags_text(config),
+                kind: config.kind,
+                bidirectional: config.bidirectional,
+                pool: config.pool,
+                attention: config.attention,
+                bridge: config.bridge,
                 train_examples: self.examples,
                 val_examples: self.val.len() as u64,
                 test_examples: self.test.len() as u64,
@@ -318,11 +321,11 @@ pub fn task_defaults(kind: TaskKind) -> TaskConfig {
     let base = Config { layers: 1, batch: 32, val_frac: 0.1, ..Config::default() };
     let mut config = TaskConfig::new(kind);
     config.base = match kind {
-        TaskKind::Classify => Config { hidden: 64, embed: 16, epochs: 8, lr: 0.005, ..base },
-        TaskKind::Tag => Config { hidden: 48, epochs: 4, lr: 0.01, ..base },
-        TaskKind::Translate => Config { hidden: 96, embed: 24, batch: 64, epochs: 8, lr: 0.004, ..base },
+        TaskKind::Classify => Config { hidden: 64, embed: 16, epochs: 6, lr: 0.005, ..base },
+        TaskKind::Tag => Config { hidden: 48, epochs: 8, lr: 0.01, ..base },
+        TaskKind::Translate => Config { hidden: 96, embed: 24, batch: 64, epochs: 5, lr: 0.004, ..base },
         TaskKind::Describe => Config { hidden: 96, embed: 16, epochs: 8, lr: 0.004, ..base },
-        TaskKind::Map => Config { cell: CellKind::Rnn, hidden: 32, epochs: 30, lr: 0.01, ..base },
+        TaskKind::Map => Config { hidden: 32, epochs: 30, lr: 0.02, ..base },
     };
     if kind == TaskKind::Translate {
         config.attention = Attention::Dot;
@@ -330,14 +333,18 @@ pub fn task_defaults(kind: TaskKind) -> TaskConfig {
     config
 }
 
-/// What a run on examples reads where no file is given: made ones, enough to learn the task in a minute.
+/// What a run on examples reads where no file is given: made ones.
 pub fn made_source(kind: TaskKind) -> Source {
-    let examples = match kind {
+    Source::Made { task: kind, examples: u64::from(made_count(kind)), seed: 1 }
+}
+
+/// How many are made: enough to learn the task in a minute.
+pub fn made_count(kind: TaskKind) -> u32 {
+    match kind {
         TaskKind::Classify => 8_000,
         TaskKind::Tag => 4_000,
         TaskKind::Translate => 20_000,
         TaskKind::Describe => 8_000,
         TaskKind::Map => 4_000,
-    };
-    Source::Made { task: kind, examples, seed: 1 }
+    }
 }

@@ -14,6 +14,7 @@ use crate::error::TrainError;
 use crate::eval::Evaluation;
 use crate::events::Metrics;
 use crate::export::Export;
+use crate::flow::Flow;
 use crate::model::CharModel;
 use crate::sample::SampleOptions;
 use crate::trainer::{StepReport, Trainer};
@@ -148,6 +149,9 @@ impl Course for TextCourse {
     }
     fn observe_score(&mut self, nats: f64) -> Option<f64> {
         self.trainer.observe_score(nats)
+    }
+    fn flow(&self) -> Result<Option<Flow>, TrainError> {
+        self.trainer.flow_in_brief()
     }
     fn sample(&mut self) -> Result<String, TrainError> {
         let text = self.trainer.sample(&sample_options(self.config()))?;

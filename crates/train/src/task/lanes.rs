@@ -67,33 +67,6 @@ pub(crate) fn shuffled(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
     all.into_iter().map(|(_, i)| i).collect()
 }
 
-/// The epoch whose order parts examples into those to learn from and those to judge by: none that a run reaches.
-const PARTING: u64 = u32::MAX as u64;
-
-/// `examples` parted by chance into those to learn from, to validate by and to test by: of n the nearest whole numbers to
-/// n times each share, at least one where the share is not 0 and there are enough. The order within each part is kept.
-pub fn part<T>(examples: Vec<T>, val_frac: f64, test_frac: f64, seed: u64) -> (Vec<T>, Vec<T>, Vec<T>) {
-    let n = examples.len();
-    let count = |share: f64| match (n as f64 * share + 0.5) as usize {
-        0 if share > 0.0 && n > 2 => 1,
-        count => count,
-    };
-    let (val, test) = (count(val_frac), count(test_frac));
-    let mut place = vec![0u8; n];
-    for (at, i) in shuffled(seed, PARTING, n).into_iter().enumerate() {
-        place[i as usize] = if at < val { 1 } else { 2 * u8::from(at < val + test) };
-    }
-    let mut parts = (Vec::new(), Vec::new(), Vec::new());
-    for (example, place) in examples.into_iter().zip(place) {
-        match place {
-            0 => parts.0.push(example),
-            1 => parts.1.push(example),
-            _ => parts.2.push(example),
-        }
-    }
-    parts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,16 +105,5 @@ mod tests {
         let mut first = [0; 10];
         (0..2000).for_each(|epoch| first[shuffled(7, epoch, 10)[0] as usize] += 1);
         assert!(first.iter().all(|n| (140..260).contains(n)), "{first:?}");
-    }
-
-    #[test]
-    fn parts_are_what_was_asked_for() {
-        let (train, val, test) = part((0..100).collect(), 0.05, 0.1, 1);
-        assert_eq!((train.len(), val.len(), test.len()), (85, 5, 10));
-        let mut all = [train.clone(), val, test].concat();
-        all.sort_unstable();
-        assert!(all == (0..100).collect::<Vec<_>>() && train.is_sorted());
-        assert_eq!(part(vec![1, 2, 3], 0.05, 0.0, 1).1.len(), 1);
-        assert_eq!(part(vec![1, 2], 0.0, 0.0, 1), (vec![1, 2], vec![], vec![]));
     }
 }

@@ -35,29 +35,37 @@
 mod config; // which kind, and what is particular to it
 
 mod alphabet; // text to numbers and back
+
 mod example; // what goes in and what is to come out
+
 mod lanes; // examples packed; which come next
 
-mod model;
-mod parts; // what a model is put together from // its weights; as a file
+mod parts; // what a model is put together from
+
+mod model; // its weights; as a file
 
 mod bridge; // states of one stack to those of another
+
 mod look; // attention of a decoder's lanes
-mod passes;
-mod pool; // rows of a sequence to one // forward and backward through the parts
+
+mod pool; // rows of a sequence to one
+
+mod passes; // forward and backward through the parts
+
+mod evaluate; // losses, hits, scores
 
 mod trainer; // a step over examples
 
-mod evaluate; // the score of a model alone
-
-mod beam;
 mod predict; // classes, tags, and the options of all kinds
-mod write; // a decoder's symbols, one after the other // several answers at once, the best of which is given
+
+mod write; // a decoder's symbols, one after the other
+
+mod beam; // several answers at once, the best of which is given
 
 pub use alphabet::{Alphabet, Symbols};
 pub use config::{Attention, Bridge, Pool, TaskConfig, TaskKind};
+pub use evaluate::TaskScore;
 pub use example::{Example, Input};
-pub use lanes::part;
 pub use model::TaskModel;
 pub use predict::{PredictOptions, Prediction};
-pub use trainer::{TaskEpoch, TaskScore, TaskStep, TaskTrainer};
+pub use trainer::{TaskEpoch, TaskStep, TaskTrainer};

@@ -175,7 +175,21 @@ impl Form {
             Form::Linear { .. } => Network::new(params.layout(), options),
         }
     }
-    /// Weights that multiply for each token or row, about.
+    /// Weights that multiply for each token or row: no one-hot symbol does.
+    pub(crate) fn multiplying(&self) -> f64 {
+        match self {
+            Form::Stack(shape) => {
+                let of = |l| {
+                    let layer = shape.layer(l);
+                    let inputs = if layer.symbols().is_some() { 0 } else { layer.inputs() };
+                    layer.cell.gates() as f64 * layer.hidden as f64 * (layer.hidden + inputs) as f64
+                };
+                shape.direction.count() as f64 * (0..shape.layers).map(of).fold(0.0, |a, b| a + b)
+            }
+            Form::Linear { inputs, outputs, .. } => *inputs as f64 * *outputs as f64,
+        }
+    }
+    /// All weights, about.
     fn weights(&self) -> u128 {
         match *self {
             Form::Stack(s) => {

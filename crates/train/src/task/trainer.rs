@@ -5,17 +5,19 @@
 //! snapshot: weights, moments, counters; which examples come next is a function of seed and epoch.
 
 use super::alphabet::Alphabet;
-use super::config::TaskConfig;
+use super::config::{TaskConfig, TaskKind};
+use super::evaluate::{TaskScore, counted, score, sums};
 use super::example::{Example, check};
 use super::lanes::shuffled;
 use super::model::TaskModel;
-use super::parts::{ByRole, Role};
+use super::parts::{ByRole, Role, form};
 use super::passes::{Drops, Machine, Passes};
 use crate::clip::{self, Norm};
 use crate::config::{Config, ScheduleKind};
 use crate::error::TrainError;
 use crate::optim::Optimizer;
 use crate::schedule::{Plateau, Standing, learning_rate};
+use crate::trainer::workers_for;
 use gatemill_cell::WeightGrads;
 use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
@@ -78,30 +80,6 @@ pub struct TaskEpoch {
     pub accuracy: f64,
 }
 
-/// How well a model does on examples.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TaskScore {
-    /// Mean loss of the targets, nats each; a decoder reads what is right so far.
-    pub nats: f64,
-    /// The part of the targets that is the most likely at its place.
-    pub accuracy: f64,
-    /// The part of the examples whose whole output is the most likely one at each place: what a decoder that takes the
-    /// most likely symbol, one after the other, would write without a fault. A target that is left out does not count.
-    pub exact: f64,
-    /// Targets that counted.
-    pub targets: u64,
-    /// Examples.
-    pub examples: u64,
-}
-
-/// Losses and hits of a pass.
-#[derive(Debug, Clone, Copy, Default)]
-struct Sums {
-    nats: f64,
-    targets: u64,
-    hits: u64,
-}
-
 /// One part's gradient, moments and norm.
 #[derive(Debug)]
 struct Learning {
@@ -120,9 +98,33 @@ pub struct TaskTrainer {
     /// The examples in the order of an epoch, and of which one.
     order: Vec<u32>,
     order_of: Option<u64>,
+    /// The crew, or a smaller one where a step is too small for all of it.
     crew: Arc<Crew>,
     kernels: Kernels,
     progress: Progress,
+}
+
+/// Symbols of an input and of an answer where there are no examples to go by: a guess.
+const SYMBOLS: f64 = 32.0;
+
+/// Floating-point operations of a step: 6 for each weight that multiplies and each row that it multiplies.
+fn flop_of_step(model: &TaskModel, examples: &[Example]) -> f64 {
+    let mean = |of: &dyn Fn(&Example) -> usize| match examples.is_empty() {
+        true => SYMBOLS,
+        false => examples.iter().map(|e| of(e) as f64).fold(0.0, |a, b| a + b) / examples.len() as f64,
+    };
+    let kind = model.config.kind;
+    let read = if kind == TaskKind::Map { 1.0 } else { mean(&|e| e.input.len()) };
+    let written = mean(&|e| e.output.len() + usize::from(kind.decodes()));
+    let rows = |role| match role {
+        Role::Stack | Role::Attention => read,
+        Role::Bridge => 1.0,
+        Role::Decoder | Role::Combine | Role::Head => written,
+    };
+    let forms = Role::ALL.into_iter().filter_map(|role| Some((role, form(&model.config, &model.alphabet, role)?)));
+    let each = forms.map(|(role, form)| 6.0 * form.multiplying() * rows(role)).fold(0.0, |a, b| a + b);
+    let batch = model.config.base.batch;
+    each * if examples.is_empty() { batch } else { examples.len().min(batch) } as f64
 }
 
 impl TaskTrainer {
@@ -150,6 +152,10 @@ impl TaskTrainer {
         check(model.config.kind, &model.alphabet, &examples)?;
         let longest = examples.iter().map(|example| example.output.len()).max().unwrap_or(0);
         model.longest = model.longest.max(longest);
+        let most = workers_for(flop_of_step(&model, &examples), model.config.base.hidden);
+        // Bits do not depend on it. Where the system refuses the threads, all of the crew's will do.
+        let fewer = (most < crew.threads()).then(|| Crew::new(most).ok()).flatten();
+        let crew = fewer.map_or(crew, Arc::new);
         let passes = Passes::new(&model, true)?;
         let learning = ByRole::try_new(|role| {
             let (Some(network), Some(params)) = (passes.networks.get(role), model.params.get(role)) else {
@@ -349,6 +355,10 @@ impl TaskTrainer {
         self.model.params.iter().all(|(_, params)| finite(params.masters()))
             && self.learning.iter().all(|(_, part)| part.optimizer.moments().iter().all(|(_, moment)| finite(moment)))
     }
+    /// Workers that share a step: fewer than the crew has where it is too small for all of them. Bits do not depend on it.
+    pub fn workers(&self) -> usize {
+        self.crew.threads()
+    }
     /// Bytes of weights, gradients, moments and of the buffers of the largest batch so far.
     pub fn size_bytes(&self) -> usize {
         let parts = self.learning.iter().map(|(_, part)| part.grads.size_bytes() + part.optimizer.size_bytes());
@@ -373,59 +383,4 @@ fn total_steps(base: &Config, examples: usize) -> u64 {
 /// Batches of an epoch of `n` examples; the last may be smaller.
 fn batches(n: usize, batch: usize) -> u64 {
     n.div_ceil(batch) as u64
-}
-
-/// Targets that count among these examples.
-fn counted(model: &TaskModel, examples: &[&Example]) -> usize {
-    let (classes, marks) = (model.alphabet.output.len(), usize::from(model.config.kind.decodes()));
-    examples.iter().map(|e| marks + e.output.iter().filter(|&&s| (s as usize) < classes).count()).sum()
-}
-
-/// Losses and hits of the last forward's rows, in their order; `each(row, hit)` is called for every counted one.
-///
-/// A row holds `scale` times the gradient of its loss, softmax - onehot: the target was the most likely where its
-/// probability is that of no other below.
-fn sums(passes: &Passes, scale: f32, mut each: impl FnMut(usize, bool)) -> Sums {
-    let head = passes.networks.at(Role::Head);
-    let mut sums = Sums::default();
-    for (n, (&nats, &target)) in head.nats(1).iter().zip(&passes.targets).enumerate() {
-        let row = head.logits(0, n);
-        let Some(&of_target) = row.get(target as usize) else { continue };
-        let p = of_target + scale;
-        let hit = row.iter().enumerate().all(|(i, &x)| i == target as usize || x < p);
-        sums.nats += f64::from(nats);
-        sums.targets += 1;
-        sums.hits += u64::from(hit);
-        each(n, hit);
-    }
-    sums
-}
-
-/// The score of a model on examples, `batch` of them at a time.
-pub(super) fn score(
-    model: &TaskModel,
-    passes: &mut Passes,
-    machine: Machine<'_>,
-    examples: &[Example],
-) -> Result<TaskScore, TrainError> {
-    check(model.config.kind, &model.alphabet, examples)?;
-    let (mut all, mut exact) = (Sums::default(), 0u64);
-    for examples in examples.chunks(model.config.base.batch) {
-        let batch: Vec<&Example> = examples.iter().collect();
-        passes.forward(model, machine, &batch, (Some(1.0), Drops::default()))?;
-        let mut right = vec![true; batch.len()];
-        let sums = sums(passes, 1.0, |n, hit| right[passes.places[n].example] &= hit);
-        all.nats += sums.nats;
-        all.targets += sums.targets;
-        all.hits += sums.hits;
-        exact += right.iter().filter(|right| **right).count() as u64;
-    }
-    let of_targets = |sum: f64| sum / all.targets.max(1) as f64;
-    Ok(TaskScore {
-        nats: of_targets(all.nats),
-        accuracy: of_targets(all.hits as f64),
-        exact: exact as f64 / examples.len().max(1) as f64,
-        targets: all.targets,
-        examples: examples.len() as u64,
-    })
 }

@@ -117,7 +117,8 @@ fn a_model_without_carried_state_is_read_from_zeros_at_each_chunk() {
 #[test]
 fn a_span_beyond_the_text_is_refused() {
     let (model, ids, crew, kernels) = model(CellKind::Rnn, 17, |_| {});
-    let plan = TracePlan::spans(vec![100..ids.len() + 1]);
+    let beyond = 100..ids.len() + 1;
+    let plan = TracePlan::spans(vec![beyond]);
     let error = model.trace(&ids, &plan, (&crew, &kernels), |_| Ok::<(), TrainError>(())).unwrap_err();
     assert!(error.to_string().contains("a span of symbols 100 to 129 in a text of 128"), "{error}");
 }

@@ -16,8 +16,12 @@ const FEW_UNITS: usize = 64;
 
 /// Workers that a step of this configuration can use.
 pub(super) fn most_workers(config: &Config, vocab: usize) -> usize {
-    let flop = 6.0 * multiplying(config, vocab) * config.tokens_per_step() as f64;
-    let thin = (FEW_UNITS as f64 / config.hidden as f64).max(1.0);
+    workers_for(6.0 * multiplying(config, vocab) * config.tokens_per_step() as f64, config.hidden)
+}
+
+/// Workers that a step of so many operations on layers of `hidden` units can use.
+pub(crate) fn workers_for(flop: f64, hidden: usize) -> usize {
+    let thin = (FEW_UNITS as f64 / hidden as f64).max(1.0);
     (flop / (FLOP_PER_WORKER * thin * thin * thin)).max(1.0) as usize
 }
 

@@ -13,6 +13,19 @@ pub(crate) struct Task {
     pub(crate) examples: Vec<Example>,
 }
 
+/// The tier that is forced, or all that this machine has, the best first.
+pub(crate) fn tiers() -> Vec<Kernels> {
+    match std::env::var_os("GATEMILL_ISA") {
+        None => Kernels::available().collect(),
+        Some(_) => vec![best()],
+    }
+}
+
+/// The tier that is forced, or the best.
+pub(crate) fn best() -> Kernels {
+    Kernels::from_env().expect("a tier of this machine")
+}
+
 pub(crate) fn crew(threads: usize) -> Arc<Crew> {
     Arc::new(Crew::new(threads).expect("a few threads"))
 }

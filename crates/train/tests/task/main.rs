@@ -1,5 +1,13 @@
-//! The kinds of RNN: they learn, keep the bits promise, go on where they stopped, and their files are not taken for others.
+//! The kinds of RNN: their gradients, what they learn, the bits promise, going on where they stopped, predictions, files.
 
 mod data;
 
+mod gradients;
+
+mod bits;
+
 mod learning;
+
+mod predictions;
+
+mod files;

@@ -59,12 +59,19 @@ fn pair(bytes: &[u8], labels: &[Labels], marks: [u32; 2]) -> Option<Pair> {
     if from >= to || to - from > MOST || labels[from..to].iter().any(|label| label.code) {
         return None;
     }
-    let plain = |&byte: &u8| if byte == b'\n' { ' ' } else { char::from(byte) };
-    let mark = |label: &Labels| marks[usize::from(label.quote_depth > 0)];
-    Some(Pair {
-        input: Side::Text(bytes[from..to].iter().map(plain).collect()),
-        output: Side::Names(labels[from..to].iter().map(mark).collect()),
-    })
+    // A line's end and the indentation behind it are one space.
+    let (mut text, mut tags) = (String::new(), Vec::new());
+    for at in from..to {
+        if !bytes[at].is_ascii_whitespace() {
+            text.push(char::from(bytes[at]));
+        } else if !text.ends_with(' ') {
+            text.push(' ');
+        } else {
+            continue;
+        }
+        tags.push(marks[usize::from(labels[at].quote_depth > 0)]);
+    }
+    Some(Pair { input: Side::Text(text), output: Side::Names(tags) })
 }
 
 #[cfg(test)]

@@ -145,11 +145,12 @@ impl Unseen {
             TaskKind::Classify => ("characters", "classes"),
             TaskKind::Tag => ("characters", "tags"),
             TaskKind::Translate => ("characters of inputs", "characters of answers"),
-            TaskKind::Describe => ("conditions", "characters of answers"),
+            TaskKind::Describe => ("names", "characters of answers"),
             TaskKind::Map => ("numbers", "classes"),
         };
         let some = |count: u64, what: &str, then: &str| {
-            (count > 0).then(|| format!("{count} {what} of the {part} part were never seen in training: {then}"))
+            (count > 0)
+                .then(|| format!("{what} of the {part} part that were never seen in training and are {then}: {count}"))
         };
         let texts = [some(self.inputs, input, "read as nothing"), some(self.outputs, output, "never right")];
         let texts: Vec<String> = texts.into_iter().flatten().collect();

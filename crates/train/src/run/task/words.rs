@@ -4,7 +4,7 @@ use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
 
 use crate::error::TrainError;
-use crate::task::{Alphabet, Attention, Bridge, Example, Input, Pool, PredictOptions, TaskConfig, TaskKind, TaskModel};
+use crate::task::{Alphabet, Example, Input, PredictOptions, TaskKind, TaskModel};
 
 /// An input as it is written in a file.
 pub fn input_text(alphabet: &Alphabet, input: &Input) -> String {
@@ -23,30 +23,6 @@ pub fn answer_text(model: &TaskModel, symbols: &[u32]) -> String {
     let names: Vec<String> = symbols.iter().map(|&symbol| output.name(symbol)).collect();
     let short = names.iter().all(|name| name.chars().count() == 1);
     names.join(if short { "" } else { " " })
-}
-
-/// The flags of a task's own that say something, as they are typed.
-pub(super) fn flags_text(config: &TaskConfig) -> String {
-    let TaskConfig { kind, bidirectional, pool, attention, bridge, .. } = config;
-    let mut words = Vec::new();
-    if *bidirectional {
-        words.push("bidirectional");
-    }
-    match (kind, pool) {
-        (TaskKind::Classify, Pool::Mean) => words.push("pool mean"),
-        (TaskKind::Classify, Pool::Max) => words.push("pool max"),
-        _ => {}
-    }
-    match attention {
-        Attention::None if *kind == TaskKind::Translate => words.push("no attention"),
-        Attention::None => {}
-        Attention::Dot => words.push("attention dot"),
-        Attention::General => words.push("attention general"),
-    }
-    if *bridge == Bridge::Linear {
-        words.push("bridge linear");
-    }
-    words.join(", ")
 }
 
 /// What the model makes of some examples, one a line, with what was wanted where it is something else.

@@ -1,0 +1,108 @@
+"""A model trained with torch.nn's layers and with gatemill.torch's, from the same weights on the same symbols: do the losses agree?
+
+    python benches/peers/torch_training.py text.txt                             C1 to C5, each cell: 200 steps without dropout
+    python benches/peers/torch_training.py text.txt --only lstm/C1 --steps 50   one of them, shorter
+    python benches/peers/torch_training.py text.txt --dropout 0.2 --steps 500   the mean of the last 100 losses, each with its own masks
+    python benches/peers/torch_training.py text.txt --control                   torch.nn with oneDNN against torch.nn without it, too
+
+One-hot input, the layers of a point of the grid, a linear readout; Adam 0.002, gradient norm clipped at 5, states carried
+from chunk to chunk. Where training is chaotic (an LSTM that leaves a plateau) rounding alone parts two runs: `--control` shows
+how far PyTorch then parts from itself. One JSON line for each configuration: the largest difference between the losses of a step, and the means
+of the last 100. Losses alone: nothing here is timed. Needs the wheel, as torch_layer.py does.
+"""
+import argparse, json
+
+import torch
+import torch.nn as nn
+
+import gatemill.torch
+
+# Layers, hidden, T, B.
+GRID = {"C1": (1, 128, 50, 50), "C2": (2, 256, 64, 32), "C3": (2, 512, 100, 64), "C4": (3, 512, 100, 100), "C5": (1, 1024, 128, 64)}
+CELLS = ["lstm", "gru", "rnn"]
+LR, NORM, SEED = 0.002, 5.0, 1
+
+
+class Model(nn.Module):
+    def __init__(self, library, cell, vocab, hidden, layers, dropout):
+        super().__init__()
+        self.rnn = getattr(library, cell.upper())(vocab, hidden, layers, dropout=dropout if layers > 1 else 0.0)
+        self.drop, self.head, self.vocab = nn.Dropout(dropout), nn.Linear(hidden, vocab), vocab
+
+    def forward(self, ids, state):
+        y, state = self.rnn(nn.functional.one_hot(ids, self.vocab).float(), state)
+        return self.head(self.drop(y)), state
+
+
+def lanes(text, batch, steps):
+    """Chunks of ids and targets `[T, B]`, each lane a stretch of the text; from the first again when they end."""
+    symbols = sorted(set(text))
+    place = {c: i for i, c in enumerate(symbols)}
+    ids = torch.tensor([place[c] for c in text])
+    each = (len(ids) - 1) // batch
+    x = ids[: each * batch].view(batch, each).t().contiguous()
+    y = ids[1 : each * batch + 1].view(batch, each).t().contiguous()
+
+    def chunks():
+        while True:
+            for at in range(0, each - steps + 1, steps):
+                yield x[at : at + steps], y[at : at + steps], at == 0
+
+    return len(symbols), chunks
+
+
+def losses(library, cell, point, text, steps, dropout):
+    layers, hidden, seq, batch = GRID[point]
+    vocab, chunks = lanes(text, batch, seq)
+    torch.manual_seed(SEED)
+    model = Model(library, cell, vocab, hidden, layers, dropout)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LR)
+    state, found = None, []
+    for ids, targets, first in chunks():
+        if len(found) == steps:
+            return found
+        if first:
+            state = None
+        logits, state = model(ids, state)
+        state = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), NORM)
+        optimizer.step()
+        found.append(loss.item())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("text")
+    parser.add_argument("--only", action="append", metavar="CELL/POINT")
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--control", action="store_true")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    with open(args.text, encoding="utf-8") as file:
+        text = file.read()
+    wanted = args.only or [f"{cell}/{point}" for point in GRID for cell in CELLS]
+    for name in wanted:
+        cell, point = name.split("/")
+        theirs = losses(nn, cell, point, text, args.steps, args.dropout)
+        ours = losses(gatemill.torch, cell, point, text, args.steps, args.dropout)
+        last = min(100, args.steps)
+        line = {
+            "cell": cell, "point": point, "steps": args.steps, "dropout": args.dropout, "torch": torch.__version__,
+            "first_nats": theirs[0], "last_nats": theirs[-1],
+            "largest_difference": max(abs(a - b) for a, b in zip(theirs, ours)),
+            "mean_last": {"torch": sum(theirs[-last:]) / last, "gatemill": sum(ours[-last:]) / last},
+        }
+        if args.control:
+            with torch.backends.mkldnn.flags(enabled=False):
+                other = losses(nn, cell, point, text, args.steps, args.dropout)
+            line["largest_difference_without_onednn"] = max(abs(a - b) for a, b in zip(theirs, other))
+        print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
