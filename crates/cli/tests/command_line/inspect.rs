@@ -95,8 +95,10 @@ fn texts_come_from_files_pipes_and_with_questions_of_ones_own() {
 #[test]
 fn what_cannot_be_inspected_is_refused_before_the_work() {
     let place = trained("");
-    place.run("inspect run --builtin").fails(2, &["--out"]);
-    place.run("inspect run -o page.html").fails(2, &["TEXT"]);
+    for (line, missing) in [("inspect run --builtin", "--out"), ("inspect run -o page.html", "<TEXT>")] {
+        let ended = place.run(line);
+        assert!(ended.code == Some(2) && ended.err.contains(missing), "{ended:?}");
+    }
     place.run("inspect none --builtin -o page.html").fails(4, &["none"]);
     place.write("short.txt", "too short");
     place.run("inspect run short.txt -o page.html").fails(3, &["9 characters", "at least 2000"]);
