@@ -63,7 +63,7 @@ fn a_model_on_a_text() {
         "LSTM 2x17",
         "quartiles",
         "c_2",
-        "memory  ",
+        "reach  ",
         "context  ",
         "layer 2",
         "spectral radius",
