@@ -94,7 +94,7 @@ impl Learner {
     /// The gradient of the last step's mean loss before any clipping, by PyTorch's names and shapes; zeros before the
     /// first step. `model` is the one that this was made for.
     pub fn gradients<'a>(&'a self, model: &'a CharModel) -> impl Iterator<Item = Tensor<Export<'a>>> {
-        export::tensors(&model.params, self.grads.sum(), "")
+        export::tensors(&model.params, self.grads.sum(), str::to_owned)
     }
 
     /// One update from `ids` and `targets`, `[T, B]` each, with learning rate `lr`. A symbol of V or more is one never

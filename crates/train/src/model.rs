@@ -5,7 +5,7 @@
 //! configuration and vocabulary stand in the `gatemill` record. Where embedding and readout are one matrix, the file has
 //! it once, as `head.weight`, and the record says so: `"tied": {"embedding.weight": "head.weight"}`.
 
-use crate::checkpoint::{Elements, Snapshot, Tensor, form};
+use crate::checkpoint::{Snapshot, Tensor};
 use crate::config::{Config, ConfigError, VocabChoice};
 use crate::error::TrainError;
 use crate::export::{self, Export};
@@ -15,7 +15,6 @@ use gatemill_corpus::Vocab;
 use gatemill_crew::Crew;
 use gatemill_kernels::{Kernels, Layout};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 /// A character model.
@@ -92,25 +91,9 @@ impl CharModel {
         bounded(&config, vocab.len())?;
         let layout = Arc::new(layout(&config, vocab.len()));
         // Before any memory is asked for: what the record says need not be what the file has.
-        let (specs, mut wrong) = (TensorSpec::all(&layout), Vec::new());
-        for spec in &specs {
-            match snapshot.tensor(&spec.name) {
-                None => wrong.push(format!("`{}` is missing", spec.name)),
-                Some(t) if t.shape != spec.shape => {
-                    wrong.push(format!("`{}` is {:?} instead of {:?}", spec.name, t.shape, spec.shape));
-                }
-                Some(_) => {}
-            }
-        }
-        for t in &snapshot.tensors {
-            let known = t.name.starts_with("optim.") || t.name.starts_with("state.");
-            if !known && !specs.iter().any(|s| s.name == t.name) {
-                wrong.push(format!("`{}` is not part of this model", t.name));
-            }
-        }
-        if !wrong.is_empty() {
-            return Err(TrainError::Model(wrong.join("; ")));
-        }
+        let specs = TensorSpec::all(&layout);
+        let wanted: Vec<_> = specs.iter().map(|spec| (spec.name.clone(), spec.shape.clone())).collect();
+        export::check(snapshot, &wanted, &["optim.", "state."])?;
         let mut params = Params::zeroed(layout)?;
         for t in specs.iter().filter_map(|spec| snapshot.tensor(&spec.name)) {
             params.set(&t.name, &t.data)?;
@@ -131,7 +114,7 @@ impl CharModel {
         Snapshot { tensors: self.weights().collect(), meta: Some(meta) }
     }
     fn weights(&self) -> impl Iterator<Item = Tensor<Export<'_>>> {
-        export::tensors(&self.params, self.params.masters(), "")
+        export::tensors(&self.params, self.params.masters(), str::to_owned)
     }
     /// Parameters in PyTorch's count.
     pub fn parameters(&self) -> usize {
@@ -139,11 +122,7 @@ impl CharModel {
     }
     /// SHA-256 over the f32 little-endian bytes of each weight in the order of design section 5, in hexadecimal.
     pub fn weights_sha256(&self) -> String {
-        let (mut hash, mut room) = (Sha256::new(), Vec::new());
-        for tensor in self.weights() {
-            hash.update(form::value_bytes(tensor.data.fetch(&mut room)));
-        }
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        export::sha256(self.weights())
     }
 }
 

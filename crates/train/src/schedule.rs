@@ -77,8 +77,16 @@ pub(crate) struct Plateau {
 }
 
 impl Plateau {
+    /// Takes a score of the validation part in, for a schedule that goes by it. True: it cuts the rate.
+    pub(crate) fn score(&mut self, config: &Config, nats: f64) -> bool {
+        let cuts = self.cuts;
+        if config.schedule == ScheduleKind::Plateau {
+            self.observe(config.lr_patience, nats);
+        }
+        self.cuts > cuts
+    }
     /// Takes note of an evaluation. NaN and infinity are not better than anything.
-    pub(crate) fn observe(&mut self, patience: u64, nats: f64) {
+    fn observe(&mut self, patience: u64, nats: f64) {
         if nats < self.best.unwrap_or(f64::INFINITY) {
             self.best = Some(nats);
             self.waited = 0;

@@ -5,7 +5,7 @@
 
 use crate::checkpoint::Snapshot;
 use crate::clip::{self, Norm};
-use crate::config::{Config, ScheduleKind};
+use crate::config::Config;
 use crate::error::TrainError;
 use crate::eval::{self, Evaluation};
 use crate::flow::{Flow, brief};
@@ -26,8 +26,8 @@ use std::sync::Arc;
 mod cost; // what a step will take
 mod snapshot; // a checkpoint's content
 
-pub(crate) use cost::workers_for;
 pub use cost::{Cost, weight_bytes};
+pub(crate) use cost::{at_most, workers_for};
 
 /// Where a run stands: all that a step depends on beside weights, moments and states.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -150,9 +150,7 @@ impl Trainer {
         let config = &model.config;
         let (steps, lanes) = (config.seq, config.batch);
         let most = cost::most_workers(config, model.vocab.len());
-        // Bits do not depend on it. Where the system refuses the threads, all of the crew's will do.
-        let fewer = (most < crew.threads()).then(|| Crew::new(most).ok()).flatten();
-        let workers = fewer.map_or_else(|| Arc::clone(&crew), Arc::new);
+        let workers = at_most(most, &crew);
         let reader = Lanes::new(&corpus, Split::Train, config.lanes(), steps)?;
         let chunks_per_epoch = reader.chunks(steps);
         let fetcher = Fetcher::new(reader, steps, progress.chunk);
@@ -302,12 +300,7 @@ impl Trainer {
     /// Takes a score of the validation text in, for a schedule that goes by it. Some: the learning rate after a cut.
     pub(crate) fn observe_score(&mut self, nats: f64) -> Option<f64> {
         let (config, total, progress) = (&self.model.config, self.total_steps(), &mut self.progress);
-        if config.schedule != ScheduleKind::Plateau {
-            return None;
-        }
-        let cuts = progress.plateau.cuts;
-        progress.plateau.observe(config.lr_patience, nats);
-        (progress.plateau.cuts > cuts).then(|| learning_rate(config, &progress.standing(total)))
+        progress.plateau.score(config, nats).then(|| learning_rate(config, &progress.standing(total)))
     }
     /// Settles how many steps the run has. For a run that is measured in minutes.
     pub(crate) fn set_steps(&mut self, steps: u64) {

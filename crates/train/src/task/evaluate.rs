@@ -39,7 +39,7 @@ impl TaskModel {
     ///
     /// Errors: an example that this kind cannot read; no memory.
     pub fn evaluate(&self, examples: &[Example], crew: &Crew, kernels: &Kernels) -> Result<TaskScore, TrainError> {
-        let mut passes = Passes::new(self, true)?;
+        let mut passes = Passes::new(self, false)?;
         crew.steady(|| score(self, &mut passes, (crew, kernels), examples))
     }
 }

@@ -7,15 +7,14 @@
 use super::alphabet::Alphabet;
 use super::config::TaskConfig;
 use super::parts::{ByRole, Role, bounded, form, initial};
-use crate::checkpoint::{Elements, Snapshot, Tensor, form as file};
+use crate::checkpoint::{Snapshot, Tensor};
 use crate::error::TrainError;
-use crate::export::Export;
+use crate::export::{self, Export};
 use crate::model::field;
 use gatemill_cell::{Params, TensorSpec};
 use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
 use serde_json::Map;
-use sha2::{Digest, Sha256};
 
 /// A model of one of the kinds of RNN.
 #[derive(Debug)]
@@ -60,29 +59,13 @@ impl TaskModel {
         alphabet.validate().map_err(TrainError::Model)?;
         bounded(&config, &alphabet)?;
         // Before any memory is asked for: what the record says need not be what the file has.
-        let (mut wrong, mut known) = (Vec::new(), Vec::new());
+        let mut wanted = Vec::new();
         for role in Role::ALL {
             let Some(form) = form(&config, &alphabet, role) else { continue };
-            for spec in TensorSpec::all(&form.layout()) {
-                let name = role.tensor(config.kind, &spec.name);
-                match snapshot.tensor(&name) {
-                    None => wrong.push(format!("`{name}` is missing")),
-                    Some(t) if t.shape != spec.shape => {
-                        wrong.push(format!("`{name}` is {:?} instead of {:?}", t.shape, spec.shape));
-                    }
-                    Some(_) => {}
-                }
-                known.push(name);
-            }
+            let specs = TensorSpec::all(&form.layout());
+            wanted.extend(specs.into_iter().map(|spec| (role.tensor(config.kind, &spec.name), spec.shape)));
         }
-        for t in snapshot.tensors.iter().filter(|t| !t.name.starts_with("optim.")) {
-            if !known.contains(&t.name) {
-                wrong.push(format!("`{}` is not part of this model", t.name));
-            }
-        }
-        if !wrong.is_empty() {
-            return amiss(&wrong.join("; "));
-        }
+        export::check(snapshot, &wanted, &["optim."])?;
         let params = ByRole::try_new(|role| {
             let Some(form) = form(&config, &alphabet, role) else { return Ok(None) };
             let mut params = Params::zeroed(form.layout())?;
@@ -105,8 +88,10 @@ impl TaskModel {
         meta.insert("alphabet".into(), serde_json::to_value(&self.alphabet).unwrap_or_default());
         meta.insert("longest".into(), self.longest.into());
         meta.insert("weights_sha256".into(), self.weights_sha256().into());
-        let tensors = self.params.iter().flat_map(|(role, params)| self.tensors(role, params, params.masters(), ""));
-        Snapshot { tensors: tensors.collect(), meta: Some(meta) }
+        Snapshot { tensors: self.weights().collect(), meta: Some(meta) }
+    }
+    fn weights(&self) -> impl Iterator<Item = Tensor<Export<'_>>> {
+        self.params.iter().flat_map(|(role, params)| self.tensors(role, params, params.masters(), ""))
     }
     /// The tensors of `flat`, masters or a moment of a part, by their names in a file after `before`.
     pub(crate) fn tensors<'a>(
@@ -116,11 +101,8 @@ impl TaskModel {
         flat: &'a [f32],
         before: &'a str,
     ) -> impl Iterator<Item = Tensor<Export<'a>>> {
-        params.specs().iter().map(move |spec| Tensor {
-            name: format!("{before}{}", role.tensor(self.config.kind, &spec.name)),
-            shape: spec.shape.clone(),
-            data: Export::Packed { spec, layout: params.layout(), flat },
-        })
+        let kind = self.config.kind;
+        export::tensors(params, flat, move |name| format!("{before}{}", role.tensor(kind, name)))
     }
     /// Parameters in PyTorch's count.
     pub fn parameters(&self) -> usize {
@@ -128,13 +110,7 @@ impl TaskModel {
     }
     /// SHA-256 over the f32 little-endian bytes of each weight, in the order of the file, in hexadecimal.
     pub fn weights_sha256(&self) -> String {
-        let (mut hash, mut room) = (Sha256::new(), Vec::new());
-        for (role, params) in self.params.iter() {
-            for tensor in self.tensors(role, params, params.masters(), "") {
-                hash.update(file::value_bytes(tensor.data.fetch(&mut room)));
-            }
-        }
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        export::sha256(self.weights())
     }
     /// A tensor by its name in a file, in PyTorch's layout. None: there is no such one.
     pub fn tensor(&self, name: &str) -> Option<Vec<f32>> {

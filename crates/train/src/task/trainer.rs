@@ -13,11 +13,11 @@ use super::model::TaskModel;
 use super::parts::{ByRole, Role, form};
 use super::passes::{Drops, Machine, Passes};
 use crate::clip::{self, Norm};
-use crate::config::{Config, ScheduleKind};
+use crate::config::Config;
 use crate::error::TrainError;
 use crate::optim::Optimizer;
 use crate::schedule::{Plateau, Standing, learning_rate};
-use crate::trainer::workers_for;
+use crate::trainer::{at_most, workers_for};
 use gatemill_cell::WeightGrads;
 use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
@@ -44,6 +44,13 @@ struct Progress {
     epoch_hits: u64,
     /// What the scores have done to the learning rate.
     plateau: Plateau,
+}
+
+impl Progress {
+    /// What the learning rate of a run of `total` steps goes by.
+    fn standing(&self, total: u64) -> Standing<'_> {
+        Standing { step: self.step, total, epochs: self.epochs, plateau: &self.plateau }
+    }
 }
 
 /// What one step did.
@@ -153,9 +160,7 @@ impl TaskTrainer {
         let longest = examples.iter().map(|example| example.output.len()).max().unwrap_or(0);
         model.longest = model.longest.max(longest);
         let most = workers_for(flop_of_step(&model, &examples), model.config.base.hidden);
-        // Bits do not depend on it. Where the system refuses the threads, all of the crew's will do.
-        let fewer = (most < crew.threads()).then(|| Crew::new(most).ok()).flatten();
-        let crew = fewer.map_or(crew, Arc::new);
+        let crew = at_most(most, &crew);
         let passes = Passes::new(&model, true)?;
         let learning = ByRole::try_new(|role| {
             let (Some(network), Some(params)) = (passes.networks.get(role), model.params.get(role)) else {
@@ -266,8 +271,7 @@ impl TaskTrainer {
         let grad_norm = squares.sqrt();
 
         // Update; what is derived from the weights.
-        let standing = Standing { step: progress.step, total, epochs: progress.epochs, plateau: &progress.plateau };
-        let lr = learning_rate(base, &standing);
+        let lr = learning_rate(base, &progress.standing(total));
         let clip = clip::factor(base.clip_norm, grad_norm);
         for (role, part) in learning.iter_mut() {
             part.optimizer.update(machine, model.params.at_mut(role), part.grads.sum(), (step, lr, clip));
@@ -328,14 +332,7 @@ impl TaskTrainer {
     /// Some: the learning rate after a cut.
     pub fn observe_score(&mut self, nats: f64) -> Option<f64> {
         let (total, base, progress) = (self.total_steps(), &self.model.config.base, &mut self.progress);
-        if base.schedule != ScheduleKind::Plateau {
-            return None;
-        }
-        let cuts = progress.plateau.cuts;
-        progress.plateau.observe(base.lr_patience, nats);
-        let Progress { step, epochs, plateau, .. } = &*progress;
-        let standing = Standing { step: *step, total, epochs: *epochs, plateau };
-        (plateau.cuts > cuts).then(|| learning_rate(base, &standing))
+        progress.plateau.score(base, nats).then(|| learning_rate(base, &progress.standing(total)))
     }
     /// The model as it stands.
     pub fn model(&self) -> &TaskModel {

@@ -6,6 +6,8 @@ use crate::error::TrainError;
 use crate::model::{layout, multiplying};
 use gatemill_cell::Chunk;
 use gatemill_corpus::{Lanes, Split};
+use gatemill_crew::Crew;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Floating-point operations of a step that make up for one more worker: with fewer the workers pass their data around
@@ -23,6 +25,13 @@ pub(super) fn most_workers(config: &Config, vocab: usize) -> usize {
 pub(crate) fn workers_for(flop: f64, hidden: usize) -> usize {
     let thin = (FEW_UNITS as f64 / hidden as f64).max(1.0);
     (flop / (FLOP_PER_WORKER * thin * thin * thin)).max(1.0) as usize
+}
+
+/// The crew, or a smaller one where it has more than `most` workers. Bits do not depend on it. Where the system refuses the
+/// threads, all of the crew's will do.
+pub(crate) fn at_most(most: usize, crew: &Arc<Crew>) -> Arc<Crew> {
+    let fewer = (most < crew.threads()).then(|| Crew::new(most).ok()).flatten();
+    fewer.map_or_else(|| Arc::clone(crew), Arc::new)
 }
 
 /// A rehearsal runs this part of a chunk's steps.

@@ -36,7 +36,9 @@ impl Trainer {
     pub fn snapshot(&self) -> Snapshot<Export<'_>> {
         let mut snapshot = self.model.snapshot();
         for (name, moment) in self.optimizer.moments().into_iter().filter(|(_, moment)| !moment.is_empty()) {
-            snapshot.tensors.extend(export::tensors(&self.model.params, moment, &format!("{name}.")));
+            snapshot
+                .tensors
+                .extend(export::tensors(&self.model.params, moment, move |tensor| format!("{name}.{tensor}")));
         }
         let shape = [self.model.config.lanes(), self.model.config.hidden];
         for (l, state) in self.groups.all(&self.network).into_iter().enumerate() {

@@ -3,12 +3,13 @@
 //! Each part's own gradients are left in its network; what goes from part to part is copied as the rows were on the way
 //! there. The gradient to a final state comes over the bridge, that to an encoder's rows from attention (`doc/attention.md`).
 
-use super::{Machine, Passes, ROWS, drop_row};
+use super::{Machine, Passes, Place, ROWS, drop_row};
 use crate::task::bridge;
 use crate::task::config::TaskKind;
 use crate::task::model::TaskModel;
 use crate::task::parts::Role;
 use gatemill_cell::{Chunk, Network};
+use gatemill_kernels::Dropout;
 
 impl Passes {
     /// Back from the logits' gradients, which [`Passes::forward`] left, through every part.
@@ -25,9 +26,7 @@ impl Passes {
                 stack.clear_output_grad();
             }
             for (n, place) in self.places.iter().enumerate() {
-                self.row.clear();
-                self.row.extend_from_slice(head.input_grad(0, n));
-                drop_row(self.drops.head, place, &mut self.row);
+                head_grad(&mut self.row, (&head, n), self.drops.head, place);
                 match kind {
                     TaskKind::Classify => {
                         self.pooled.backward((stack, &self.inputs, model.config.pool), place.lane, &self.row);
@@ -51,9 +50,7 @@ impl Passes {
         } else {
             let decoder = self.networks.at_mut(Role::Decoder);
             for (n, place) in self.places.iter().enumerate() {
-                self.row.clear();
-                self.row.extend_from_slice(head.input_grad(0, n));
-                drop_row(self.drops.head, place, &mut self.row);
+                head_grad(&mut self.row, (head, n), self.drops.head, place);
                 decoder.set_output_grad(place.t, place.lane, &self.row);
             }
             if let Some(stack) = self.networks.get_mut(Role::Stack) {
@@ -94,9 +91,7 @@ impl Passes {
         let mut combine = self.networks.take(Role::Combine);
         let Some(look) = &mut self.look else { return };
         for (n, place) in self.places.iter().enumerate() {
-            self.row.clear();
-            self.row.extend_from_slice(head.input_grad(0, n));
-            drop_row(self.drops.head, place, &mut self.row);
+            head_grad(&mut self.row, (head, n), self.drops.head, place);
             let attended = &self.attended[n * hidden..][..hidden];
             for ((to, &d), &a) in combine.logits_grad_mut(0, n).iter_mut().zip(&self.row).zip(attended) {
                 *to = d * (1.0 - a * a);
@@ -146,4 +141,11 @@ impl Passes {
         }
         self.networks.put(Role::Stack, stack);
     }
+}
+
+/// The gradient to row `n` of the head, whose place that is, as it comes from below the dropout.
+fn head_grad(row: &mut Vec<f32>, (head, n): (&Network, usize), dropout: Option<Dropout>, place: &Place) {
+    row.clear();
+    row.extend_from_slice(head.input_grad(0, n));
+    drop_row(dropout, place, row);
 }
