@@ -9,6 +9,7 @@ use gatemill_inspect::gradflow::report::{Report, ReportOptions, cell_name, symbo
 use gatemill_inspect::gradflow::toy::Chain;
 use gatemill_inspect::gradflow::{page as pages, toy, words};
 use gatemill_train::Config;
+use gatemill_train::flow::FlowOptions;
 use gatemill_train::run::Source;
 use gatemill_train::run::resume::Origin;
 use serde::Serialize;
@@ -99,10 +100,7 @@ fn compare(args: &GradflowArgs) -> Result<u8, Failure> {
     let source = if args.paths.is_empty() { BUILTIN } else { corpus::files(&args.paths)? };
     let corpus = Arc::new(corpus::open(&source, &Config::default(), None, Io::Map)?);
     let mut options = if args.quick { CompareOptions::quick() } else { CompareOptions::default() };
-    if let Some(distance) = args.distance {
-        (options.flow.distance, options.flow.warmup) = (distance, distance);
-    }
-    options.flow.positions = args.positions.unwrap_or(options.flow.positions);
+    set_flow(args, &mut options.flow);
     let (progress, mut next) = (Progress::new(), Instant::now());
     let comparison = Comparison::of(&corpus, (&crew, kernels), &options, |stage| {
         let now = Instant::now();
@@ -138,9 +136,14 @@ fn where_it_is(stage: Stage) -> String {
 /// What the flags ask for.
 pub(crate) fn options(args: &GradflowArgs) -> ReportOptions {
     let mut options = if args.quick { ReportOptions::quick() } else { ReportOptions::default() };
-    if let Some(distance) = args.distance {
-        (options.flow.distance, options.flow.warmup) = (distance, distance);
-    }
-    options.flow.positions = args.positions.unwrap_or(options.flow.positions);
+    set_flow(args, &mut options.flow);
     options
+}
+
+/// Distance and places as the flags have them.
+fn set_flow(args: &GradflowArgs, flow: &mut FlowOptions) {
+    if let Some(distance) = args.distance {
+        (flow.distance, flow.warmup) = (distance, distance);
+    }
+    flow.positions = args.positions.unwrap_or(flow.positions);
 }

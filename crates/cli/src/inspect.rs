@@ -7,7 +7,7 @@ use gatemill_corpus::builtin;
 use gatemill_inspect::hold::parse_hold;
 use gatemill_inspect::label::{Kind, Pattern};
 use gatemill_inspect::scope::{Findings, Options, SHOWN, Scope, ScopeError, Stage, scope};
-use gatemill_train::CellKind;
+use gatemill_train::{CellKind, ConfigError, TrainError};
 
 use crate::args::InspectArgs;
 use crate::exit::{self, BAD_DATA, Failure, IO, USAGE};
@@ -112,12 +112,9 @@ fn refused(error: ScopeError) -> Failure {
     match error {
         ScopeError::Corpus(error) => error.into(),
         ScopeError::Train(error) => {
+            let of_hold = matches!(&error, TrainError::Config(ConfigError { flag: "hold", .. }));
             let failure = Failure::from(error);
-            if failure.message.contains("--hold") || failure.message.contains("hold") {
-                failure.help(HOLD)
-            } else {
-                failure
-            }
+            if of_hold { failure.help(HOLD) } else { failure }
         }
         ScopeError::TooShort { .. } => {
             Failure::new(BAD_DATA, error.to_string()).help("give a longer text, or --builtin")

@@ -15,7 +15,8 @@ use gatemill_corpus::{Corpus, Split};
 use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
 use gatemill_train::flow::{Context, Flow, FlowOptions, Norms, Radii};
-use gatemill_train::{CellKind, Config, SampleOptions, TrainError, Trainer};
+use gatemill_train::run::sample_options;
+use gatemill_train::{CellKind, Config, TrainError, Trainer};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,9 +25,6 @@ use std::time::Instant;
 pub const CELLS: [CellKind; 3] = [CellKind::Rnn, CellKind::Lstm, CellKind::Gru];
 /// Points of a curve of losses.
 const POINTS: usize = 40;
-/// Characters of a sample, and how boldly they are drawn.
-const SAMPLE_LENGTH: u64 = 300;
-const SAMPLE_TEMPERATURE: f64 = 0.8;
 
 /// How they are compared.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -214,13 +212,8 @@ fn compared(
     trained?;
     told(Stage::Gradients(cell));
     let val_bits = crew.steady(|| trainer.evaluate())?.map(|score| score.bits);
-    let sample = SampleOptions {
-        length: SAMPLE_LENGTH,
-        temperature: SAMPLE_TEMPERATURE,
-        seed: options.seed,
-        ..SampleOptions::default()
-    };
-    let sample = String::from_utf8_lossy(&trainer.sample(&sample)?).into_owned();
+    let sample = trainer.sample(&sample_options(&trainer.model().config))?;
+    let sample = String::from_utf8_lossy(&sample).into_owned();
     let unseen = symbols(corpus, if val_bits.is_some() { Split::Val } else { Split::Train })?;
     let (model, machine) = (trainer.model(), (&**crew, &kernels));
     let flow = Norms::of(model, machine, &unseen, &options.flow)?.flow();
