@@ -3,14 +3,12 @@
 //! Each measurement has a process of its own (`alone.rs`), so that its peak of memory is its own and nothing of an earlier
 //! one is left. One that turns out wrong has no figures: the others are made and told, and the end is an error.
 
-use std::path::Path;
-
 use gatemill_kernels::Kernels;
 use gatemill_train::bench::{Kind, Record, Task};
 
 use crate::args::BenchArgs;
-use crate::exit::{self, Failure, INTERNAL, IO};
-use crate::{json, memory};
+use crate::exit::{self, Failure, INTERNAL};
+use crate::{json, memory, place};
 
 mod alone; // one measurement in a process of its own
 mod diff; // two files compared
@@ -32,7 +30,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<u8, Failure> {
         memory::check(&task.sizes.config(), task.sizes.vocab)?;
     }
     if let Some(path) = &args.save {
-        check_place(path)?;
+        place::check("--save", path, [])?;
     }
     let Measured { records, failures } = measure(&plan, args.json)?;
     if !args.json && !records.is_empty() {
@@ -86,20 +84,6 @@ fn end(failures: Vec<Failure>) -> Result<u8, Failure> {
         failure.message = format!("{} (the first of {count} measurements that failed)", failure.message);
     }
     Err(failure)
-}
-
-/// Errors: a file that could not be saved there, found out before minutes of measuring.
-fn check_place(path: &Path) -> Result<(), Failure> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let what = if path.is_dir() {
-        "it is a folder".to_owned()
-    } else if folder.is_dir() {
-        return Ok(());
-    } else {
-        format!("there is no folder {}", folder.display())
-    };
-    Err(Failure::new(IO, format!("cannot save {}: {what}", path.display()))
-        .help("give --save a file in a folder that exists"))
 }
 
 #[cfg(test)]

@@ -18,12 +18,15 @@ use crate::args::GradflowArgs;
 use crate::exit::{self, Failure, USAGE};
 use crate::progress::{Progress, printable};
 use crate::train::machine;
-use crate::{corpus, json, model, page};
+use crate::{corpus, json, model, page, place};
 
 /// Runs the command.
 pub(crate) fn run(args: &GradflowArgs) -> Result<u8, Failure> {
     if args.toy {
         return toy_chain(args);
+    }
+    if let Some(out) = &args.out {
+        place::check("-o", out, &args.paths)?;
     }
     if args.compare {
         return compare(args);

@@ -8,7 +8,7 @@ use crate::args::HelloArgs;
 use crate::exit::{self, Failure, USAGE};
 use crate::progress::Progress;
 use crate::train::machine;
-use crate::{json, page};
+use crate::{json, page, place};
 
 /// Runs the command.
 pub(crate) fn run(args: &HelloArgs) -> Result<u8, Failure> {
@@ -20,6 +20,9 @@ pub(crate) fn run(args: &HelloArgs) -> Result<u8, Failure> {
         lr: args.lr,
         updates: args.steps,
     };
+    if let Some(path) = &args.out {
+        place::check("-o", path, [])?;
+    }
     // One worker is enough for so small a network.
     let (crew, kernels) = machine(Some(1))?;
     let hello = crew.steady(|| hello::walk(&options, &crew, &kernels)).map_err(|error| match error {

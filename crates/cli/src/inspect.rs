@@ -1,7 +1,6 @@
 //! `gatemill inspect`: what a model's units tell of a text, as a page, as JSON, and in short on stderr.
 
 use std::io::{self, Read};
-use std::path::Path;
 
 use gatemill_corpus::builtin;
 use gatemill_inspect::hold::parse_hold;
@@ -13,7 +12,7 @@ use crate::args::InspectArgs;
 use crate::exit::{self, BAD_DATA, Failure, IO, USAGE};
 use crate::progress::{Progress, grouped};
 use crate::train::machine;
-use crate::{corpus, json, model, page};
+use crate::{corpus, json, model, page, place};
 
 /// Read of a text where nothing else is said.
 const BYTES: u64 = 1_000_000;
@@ -28,7 +27,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<u8, Failure> {
     })?;
     let units = args.unit.iter().map(|text| unit(text)).collect::<Result<Vec<_>, _>>()?;
     if let Some(path) = &args.out {
-        check_output(path, &args.model)?;
+        place::check("-o", path, [&args.model].into_iter().chain(&args.text))?;
     }
     let bytes = read(args)?;
     let (crew, kernels) = machine(args.threads)?;
@@ -61,22 +60,6 @@ fn unit(text: &str) -> Result<(usize, usize), Failure> {
     numbers.ok_or_else(|| {
         Failure::new(USAGE, format!("--unit {text} is no LAYER:UNIT")).help("as in --unit 1:34; both count from 0")
     })
-}
-
-/// Refuses, before the long work, a place where no page can be.
-fn check_output(path: &Path, model: &Path) -> Result<(), Failure> {
-    let same = |a: &Path, b: &Path| a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b));
-    if same(path, model) {
-        return Err(Failure::new(USAGE, format!("-o {}: this is the model, and it would be replaced", path.display()))
-            .help("give another file, such as report.html"));
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if path.is_dir() || !folder.is_dir() {
-        let what = if path.is_dir() { "it is a folder" } else { "its folder is not there" };
-        return Err(Failure::new(IO, format!("cannot write {}: {what}", path.display()))
-            .help("give a file in a folder that can be written, such as report.html"));
-    }
-    Ok(())
 }
 
 /// The first bytes of the text, cut between characters.

@@ -66,6 +66,7 @@ mod memory; // does it fit
 mod table; // texts in columns
 
 mod page; // a page into a file
+mod place; // where a result goes, before the work
 
 mod json; // one object per line on stdout
 mod progress; // what people see on stderr

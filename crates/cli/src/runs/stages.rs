@@ -9,11 +9,14 @@ use crate::args::RunsArgs;
 use crate::exit::Failure;
 use crate::progress::{Progress, grouped};
 use crate::table::{Card, plain, side_by_side};
-use crate::{corpus, json, page};
+use crate::{corpus, json, page, place};
 
 /// Tells the stages of some runs.
 pub(super) fn tell(runs: &[History], args: &RunsArgs, screen: usize) -> Result<(), Failure> {
     let notes = Progress::new();
+    if let Some(path) = &args.out {
+        place::check("-o", path, [])?;
+    }
     let all: Vec<Stages> = runs.iter().map(|run| looked_up(run, &notes)).collect();
     if let Some(path) = &args.out {
         page::write(path, &stages::page(&all), &notes)?;

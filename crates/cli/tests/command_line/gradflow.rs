@@ -98,7 +98,9 @@ fn a_model_on_a_text() {
     place.write("tiny.txt", "li");
     place.run("gradflow run tiny.txt").fails(2, &["2 symbols"]);
     place.run("gradflow nowhere other.txt").fails(4, &["nowhere"]);
-    place.run("gradflow run other.txt --quick -o no/such/folder.html").fails(4, &["no/such/folder.html"]);
+    place.run("gradflow none -o no/such/folder.html").fails(4, &["no/such/folder.html", "no folder no/such"]);
+    place.run("gradflow --compare -o .").fails(4, &["it is a folder"]);
+    place.run("gradflow run other.txt --quick -o other.txt").fails(2, &["other.txt", "would be replaced"]);
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn the_page_is_one_whole_file_in_the_place_of_an_older_one() {
     let ended = place.run("hello --json --out again.html").succeeds();
     assert_eq!(ended.objects().len(), 1);
     assert_eq!(fs::read_to_string(place.path("again.html")).expect("read"), page);
-    place.run("hello -o missing/page.html").fails(4, &["missing/page.html", "No such file"]);
+    place.run("hello -o missing/page.html").fails(4, &["missing/page.html", "no folder missing"]);
     assert_eq!(place.run("hello -o /dev/stdout").succeeds().out, page.as_bytes());
 }
 

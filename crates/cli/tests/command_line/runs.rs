@@ -145,6 +145,7 @@ fn stages_differ_by_the_weights_alone_and_say_how_many_words_are_real() {
     let shown = place.shown(130, &format!("runs {run} --stages"));
     assert!(shown.contains("seed 7") && shown.contains(" words real, "), "{shown}");
     assert!(shown.lines().all(|line| line.chars().count() <= 130));
+    place.run(&format!("runs {run} --stages -o none/stages.html")).fails(4, &["no folder none"]);
     let ended = place.run(&format!("runs {run} --stages -o stages.html")).succeeds();
     assert!(ended.out.is_empty() && ended.err.contains("wrote stages.html"), "{ended:?}");
     assert!(fs::read_to_string(place.path("stages.html")).expect("read").contains("Train more"));
