@@ -16,7 +16,44 @@ fn main() -> io::Result<()> {
     corpora(&seeds.join("corpus_open"))?;
     checkpoints(&seeds.join("checkpoint_read"))?;
     caches(&seeds.join("token_cache"))?;
+    examples(&seeds.join("examples_read"))?;
     pages(&seeds.join("config"))
+}
+
+/// Files of examples: each form as TSV and as JSON, and each way of being wrong; the byte before the file chooses the form.
+fn examples(folder: &Path) -> io::Result<()> {
+    const CLASS: u8 = 0;
+    const TAGS: u8 = 1;
+    const TEXT: u8 = 2;
+    const NAME: u8 = 3;
+    const NUMBERS: u8 = 4;
+    let korean = "\u{d55c}\u{ad6d}\thangul\r\n\n\u{1f600}\tother";
+    fs::create_dir_all(folder)?;
+    for (name, form, text) in [
+        ("class", CLASS, korean.as_bytes()),
+        ("class_json", CLASS, &b"{\"input\": \"a\", \"output\": 1}\n{\"output\": true, \"input\": \"b\"}\n"[..]),
+        ("tags", TAGS, b"ab\tqo\n"),
+        ("tags_json", TAGS, b"{\"input\": \"ab\", \"tags\": [\"first\", \"\"]}"),
+        ("tags_too_few", TAGS, b"ab\tq\n"),
+        ("text", TEXT, b"3 May 1999\t1999-05-03\n"),
+        ("text_json_cut", TEXT, b"{\"input\": \"a\", \"output\": \"b\"}\n{\"input\": \"a\""),
+        ("text_like_json", TEXT, b"{ \"a\": 1\t}\n"),
+        ("name", NAME, b"e\temma\nl\tliam\n"),
+        ("numbers", NUMBERS, b"0.5 -1e2\tx\n1 2\ty\n"),
+        ("numbers_json", NUMBERS, b"{\"input\": [0.5, -100], \"output\": \"x\"}"),
+        ("numbers_beyond_f32", NUMBERS, b"1e39\tx\n"),
+        ("other_width", NUMBERS, b"1 2\tx\n1\ty\n"),
+        ("no_tab", CLASS, b"a b\n"),
+        ("two_tabs", CLASS, b"a\tb\tc\n"),
+        ("empty_input", CLASS, b"\tb\n"),
+        ("invalid_utf8", TEXT, b"a\tb\xe9\n"),
+        ("utf8_mark", TEXT, b"\xef\xbb\xbfa\tb"),
+        ("utf16", TEXT, b"\xff\xfea\0\t\0b\0"),
+        ("only_line_ends", TEXT, b"\r\n\n"),
+    ] {
+        fs::write(folder.join(name), [&[form][..], text].concat())?;
+    }
+    Ok(())
 }
 
 /// Configuration pages: a whole run's, one by hand, one with nanoGPT's names, and some that are wrong.
