@@ -59,3 +59,12 @@ impl Documents {
         }
     }
 }
+
+/// The symbols of a text that begin a document, in order: its first, and each behind a separator. For a text that is read
+/// as one file. Errors: no separator at all.
+pub fn document_begins(separator: &str, vocab: &Vocab, ids: &[u32]) -> Result<Vec<usize>, CorpusError> {
+    let documents = Documents::new(separator, vocab, &mut Vec::new())?;
+    let mut begins = Vec::new();
+    documents.begins(std::iter::once(Stretch::whole(ids.len())), (0, ids), |t| begins.push(t));
+    Ok(begins)
+}

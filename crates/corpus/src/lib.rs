@@ -108,6 +108,7 @@ pub mod examples;
 
 pub use cache::default_cache_dir;
 pub use corpus::{Corpus, OpenOptions};
+pub use documents::document_begins;
 pub use error::{CorpusError, ErrorKind};
 pub use expand::{Expanded, expand, is_standard_input};
 pub use fetch::Fetcher;

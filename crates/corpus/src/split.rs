@@ -83,6 +83,13 @@ pub(crate) struct Stretch {
     pub(crate) len: usize,
 }
 
+impl Stretch {
+    /// All symbols of a text that is one part.
+    pub(crate) fn whole(len: usize) -> Self {
+        Self { file: 0, first: 0, before: 0, len }
+    }
+}
+
 impl Stream {
     /// The stream of `split` over files of so many symbols.
     pub(crate) fn new(files: &[Tokens], split: Split, fractions: Fractions) -> Self {

@@ -151,3 +151,14 @@ fn a_fetcher_brings_them_from_any_chunk_on() {
         }
     }
 }
+
+#[test]
+fn a_text_at_hand_has_the_documents_of_a_file() {
+    let vocab = Vocab::of(VocabKind::Chars, b"ab-").unwrap();
+    let begins = |separator: &str, text: &str| {
+        gatemill_corpus::document_begins(separator, &vocab, &vocab.encode(text.as_bytes()).unwrap()).unwrap()
+    };
+    assert_eq!(begins("---", "a----b"), [0, 4, 5]);
+    assert_eq!(begins("x", "a-b"), [0], "a separator that cannot occur");
+    assert!(gatemill_corpus::document_begins("", &vocab, &[0]).is_err());
+}

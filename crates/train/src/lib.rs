@@ -30,6 +30,7 @@ mod reader; // logits of the caller's symbols
 
 pub mod task; // the other kinds of RNN: sequences to classes, to sequences
 
+mod begins; // documents of a text at hand
 mod eval; // the loss of a text
 pub mod flow; // gradients by distance
 mod sample; // a text by the model

@@ -12,6 +12,7 @@
 //!
 //! Memory: the network's, whatever the text's length. The values of a symbol do not depend on the other lanes.
 
+use crate::begins::Begins;
 use crate::error::TrainError;
 use crate::model::CharModel;
 use gatemill_cell::{Chunk, Network, Part};
@@ -113,8 +114,8 @@ impl CharModel {
     pub fn parts(&self) -> &'static [Part] {
         Part::of(self.config.cell.into())
     }
-    /// Reads the spans of `ids` and calls `visit` with every stretch of them. A model that was trained without carried state
-    /// reads as it was trained: from zeros at each multiple of its `seq`.
+    /// Reads the spans of `ids` and calls `visit` with every stretch of them. A model reads as it was trained: without carried
+    /// state from zeros at each multiple of its `seq`, and with a document separator from zeros behind each.
     ///
     /// Errors: a span beyond the text; no memory; the first of `visit`.
     pub fn trace<E: From<TrainError>>(
@@ -128,6 +129,7 @@ impl CharModel {
             let what = format!("a span of symbols {} to {} in a text of {}", span.start, span.end, ids.len());
             return Err(TrainError::Symbols(what).into());
         }
+        let begins = Begins::of(self, ids)?;
         let no_carry = self.config.no_carry;
         let steps = if no_carry { self.config.seq } else { STEPS };
         let side_by_side = if no_carry { (TracePlan::CHUNK / steps).clamp(1, LANES) } else { LANES };
@@ -157,6 +159,7 @@ impl CharModel {
                 if no_carry {
                     network.clear_state();
                 }
+                begins.reset(&mut network, steps, |b| lanes[b].next);
                 let chunk = Chunk { steps, ids: &read, targets: &targets, scale: 0.0, ..Chunk::default() };
                 network.forward(crew, kernels, &self.params, &chunk);
                 if !moments.is_empty() {

@@ -90,8 +90,8 @@ impl Norms {
         let windows = windows(model, text, options)?;
         let (steps, positions) = (windows.steps, windows.starts.len());
         let lanes = lanes_at_once(model, steps, positions);
-        let mut walker = Walker::new(model, machine, READ_STEPS.min(windows.warmup.max(1)), lanes)?;
-        let mut step = OneStep::new(model, machine, lanes)?;
+        let mut walker = Walker::new(model, machine, text, (READ_STEPS.min(windows.warmup.max(1)), lanes))?;
+        let mut step = OneStep::new(model, machine, text, lanes)?;
         let layers = model.params.layout().layers().len();
         let size = steps * layers * positions;
         let has_c = walker.network.state().iter().any(|state| state.c.is_some());
@@ -107,11 +107,11 @@ impl Norms {
         let mut first = 0;
         for (starts, count) in windows.groups(lanes) {
             // s_{t-K} .. s_{t-1}: where each of the K steps begins.
-            let mut states = vec![walker.states_before(text, &starts, windows.warmup)];
+            let mut states = vec![walker.states_before(&starts, windows.warmup)];
             step.without_loss();
             for i in 0..steps - 1 {
                 step.network.set_state(&states[i]);
-                step.read(text, &starts, i);
+                step.read(&starts, i);
                 step.forward();
                 states.push(step.network.final_state(1));
             }
@@ -119,7 +119,7 @@ impl Norms {
             let mut scales = vec![1.0; lanes];
             for k in 1..=steps {
                 step.network.set_state(&states[steps - k]);
-                step.read(text, &starts, steps - k);
+                step.read(&starts, steps - k);
                 if k == 1 {
                     let symbols = starts.iter().map(|start| text[start + steps]);
                     step.targets.iter_mut().zip(symbols).for_each(|(target, symbol)| *target = symbol);

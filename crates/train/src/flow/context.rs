@@ -75,7 +75,7 @@ impl Context {
         let (steps, positions) = (windows.steps, windows.starts.len());
         // No state is kept.
         let lanes = lanes_at_once(model, 1, positions);
-        let mut walker = Walker::new(model, machine, STEPS.min(steps), lanes)?;
+        let mut walker = Walker::new(model, machine, text, (STEPS.min(steps), lanes))?;
         let (mut alone, mut whole) = (vec![0.0; steps * positions], vec![0.0; steps * positions]);
         let mut first = 0;
         for (starts, count) in windows.groups(lanes) {
@@ -84,10 +84,10 @@ impl Context {
                 to.iter_mut().zip(nats).for_each(|(to, &x)| *to = f64::from(x));
             };
             walker.network.clear_state();
-            walker.read(text, &starts, 0, steps, |i, nats| keep(&mut alone, i, nats));
-            let state = walker.states_before(text, &starts, windows.warmup);
+            walker.read(&starts, 0, steps, |i, nats| keep(&mut alone, i, nats));
+            let state = walker.states_before(&starts, windows.warmup);
             walker.network.set_state(&state);
-            walker.read(text, &starts, 0, steps, |i, nats| keep(&mut whole, i, nats));
+            walker.read(&starts, 0, steps, |i, nats| keep(&mut whole, i, nats));
             first += count;
         }
         let by_k = alone.chunks_exact(positions).zip(whole.chunks_exact(positions)).map(|(alone, whole)| {

@@ -30,6 +30,7 @@ pub use radius::{LayerRadii, Radii};
 pub use spread::{Spread, below};
 pub use units::{GateUnits, LayerUnits, units};
 
+use crate::begins::Begins;
 use crate::error::TrainError;
 use crate::model::CharModel;
 use gatemill_cell::{Chunk, LayerState, Network, NetworkOptions};
@@ -106,25 +107,34 @@ impl Feed {
 struct Walker<'a> {
     model: &'a CharModel,
     machine: Machine<'a>,
+    text: &'a [u32],
     network: Network,
+    begins: Begins,
     feed: Feed,
 }
 
 impl<'a> Walker<'a> {
-    /// Chunks of `steps` steps. Errors: no memory.
-    fn new(model: &'a CharModel, machine: Machine<'a>, steps: usize, lanes: usize) -> Result<Self, TrainError> {
+    /// Of `text`, in chunks of `steps` steps. Errors: no memory.
+    fn new(
+        model: &'a CharModel,
+        machine: Machine<'a>,
+        text: &'a [u32],
+        (steps, lanes): (usize, usize),
+    ) -> Result<Self, TrainError> {
         let network =
             Network::new(model.params.layout(), NetworkOptions { steps, lanes, ..NetworkOptions::default() })?;
-        Ok(Self { model, machine, feed: Feed::new(&network), network })
+        Ok(Self { model, machine, text, begins: Begins::of(model, text)?, feed: Feed::new(&network), network })
     }
     /// Reads `steps` symbols of each lane from `at` behind its start, from the state at hand; `told(i, nats [B])` is given the
     /// losses of each step i.
-    fn read(&mut self, text: &[u32], starts: &[usize], at: isize, steps: usize, mut told: impl FnMut(usize, &[f32])) {
+    fn read(&mut self, starts: &[usize], at: isize, steps: usize, mut told: impl FnMut(usize, &[f32])) {
         let ((crew, kernels), lanes, most) = (self.machine, self.network.lanes(), self.network.steps());
         let mut done = 0;
         while done < steps {
             let now = most.min(steps - done);
-            self.feed.fill(text, starts, at + done as isize, now);
+            let first = at + done as isize;
+            self.feed.fill(self.text, starts, first, now);
+            self.begins.reset(&mut self.network, now, |b| starts[b].wrapping_add_signed(first));
             self.network.forward(crew, kernels, &self.model.params, &self.feed.chunk(now));
             for (i, nats) in self.network.nats(now).chunks_exact(lanes).enumerate() {
                 told(done + i, nats);
@@ -134,9 +144,9 @@ impl<'a> Walker<'a> {
         }
     }
     /// The state of each lane before the symbol at its start, `warmup` symbols after a state of zeros.
-    fn states_before(&mut self, text: &[u32], starts: &[usize], warmup: usize) -> Vec<LayerState> {
+    fn states_before(&mut self, starts: &[usize], warmup: usize) -> Vec<LayerState> {
         self.network.clear_state();
-        self.read(text, starts, -(warmup as isize), warmup, |_, _| {});
+        self.read(starts, -(warmup as isize), warmup, |_, _| {});
         self.network.state()
     }
 }
@@ -145,6 +155,8 @@ impl<'a> Walker<'a> {
 struct OneStep<'a> {
     model: &'a CharModel,
     machine: Machine<'a>,
+    text: &'a [u32],
+    begins: Begins,
     network: Network,
     /// `[B]` each; targets of V and more are none.
     ids: Vec<u32>,
@@ -152,18 +164,20 @@ struct OneStep<'a> {
 }
 
 impl<'a> OneStep<'a> {
-    /// Errors: no memory.
-    fn new(model: &'a CharModel, machine: Machine<'a>, lanes: usize) -> Result<Self, TrainError> {
+    /// Of `text`. Errors: no memory.
+    fn new(model: &'a CharModel, machine: Machine<'a>, text: &'a [u32], lanes: usize) -> Result<Self, TrainError> {
         let options = NetworkOptions { steps: 1, lanes, backward: true, ..NetworkOptions::default() };
         let network = Network::new(model.params.layout(), options)?;
-        Ok(Self { model, machine, network, ids: vec![0; lanes], targets: vec![u32::MAX; lanes] })
+        let begins = Begins::of(model, text)?;
+        Ok(Self { model, machine, text, begins, network, ids: vec![0; lanes], targets: vec![u32::MAX; lanes] })
     }
     fn lanes(&self) -> usize {
         self.ids.len()
     }
     /// The symbols of step `i` of the windows that begin at `starts`.
-    fn read(&mut self, text: &[u32], starts: &[usize], i: usize) {
-        self.ids.iter_mut().zip(starts).for_each(|(id, start)| *id = text[start + i]);
+    fn read(&mut self, starts: &[usize], i: usize) {
+        self.ids.iter_mut().zip(starts).for_each(|(id, start)| *id = self.text[start + i]);
+        self.begins.reset(&mut self.network, 1, |b| starts[b] + i);
     }
     /// From the state at hand, over `ids`; the loss is that of `targets`, each counted as one.
     fn forward(&mut self) {

@@ -76,12 +76,12 @@ impl Radii {
         let start = spread.warmup + (text.len() - spread.warmup - count) / 2;
         let starts: Vec<usize> = spread.starts.iter().copied().chain(start..start + count).collect();
         let lanes = starts.len();
-        let mut walker = Walker::new(model, machine, READ_STEPS.min(spread.warmup.max(1)), lanes)?;
-        let states = walker.states_before(text, &starts, spread.warmup);
-        let mut step = OneStep::new(model, machine, lanes)?;
+        let mut walker = Walker::new(model, machine, text, (READ_STEPS.min(spread.warmup.max(1)), lanes))?;
+        let states = walker.states_before(&starts, spread.warmup);
+        let mut step = OneStep::new(model, machine, text, lanes)?;
         step.network.set_state(&states);
-        step.read(text, &starts, 0);
-        let mut rows = OneStep::new(model, machine, ROW_LANES)?;
+        step.read(&starts, 0);
+        let mut rows = OneStep::new(model, machine, text, ROW_LANES)?;
         let layers = (0..states.len()).map(|l| {
             let radii = radii(&mut step, l, &states[l]);
             let (spread, along) = radii.split_at(lanes - count);

@@ -264,10 +264,10 @@ fn a_steps_jacobian_is_the_oracles_and_its_radius_is_found() {
         let model = model(cell, 2, 9, machine);
         let truth = Truth::of(&model);
         let starts = [7, 20, 33];
-        let states = Walker::new(&model, machine, 4, 3).unwrap().states_before(&text, &starts, 6);
-        let mut step = OneStep::new(&model, machine, 3).unwrap();
+        let states = Walker::new(&model, machine, &text, (4, 3)).unwrap().states_before(&starts, 6);
+        let mut step = OneStep::new(&model, machine, &text, 3).unwrap();
         step.network.set_state(&states);
-        step.read(&text, &starts, 0);
+        step.read(&starts, 0);
         for l in 0..2 {
             let found = radius::radii(&mut step, l, &states[l]);
             for (lane, &start) in starts.iter().enumerate() {
@@ -287,7 +287,7 @@ fn a_steps_jacobian_is_the_oracles_and_its_radius_is_found() {
                     want.extend(own(&central_differences(new, &state, 1e-5)));
                 }
                 let place: Vec<LayerState> = states.iter().map(|s| radius::lane_of(s, lane, 3)).collect();
-                let mut rows = OneStep::new(&model, machine, 4).unwrap();
+                let mut rows = OneStep::new(&model, machine, &text, 4).unwrap();
                 let jacobian = radius::jacobian(&mut rows, l, &place, text[start]);
                 let apart = jacobian.iter().zip(&want).fold(0.0_f64, |most, (a, b)| most.max((a - b).abs()));
                 assert!(jacobian.len() == size * size && apart < 1e-6, "{cell:?} layer {l}: {apart:e}");
@@ -370,4 +370,42 @@ fn units_that_are_stuck_saturated_or_dead_are_counted() {
     assert_eq!((layers[1].saturated_units, layers[1].dead_units), (3, 3));
     assert!(layers[1].saturated >= 1.0 / 3.0);
     assert!(matches!(units(&rnn, machine, &[]), Err(TrainError::Symbols(_))));
+}
+
+#[test]
+fn nothing_flows_over_the_begin_of_a_document() {
+    let (crew, kernels) = machine();
+    let machine = (&crew, &kernels);
+    let options = FlowOptions { positions: 13, distance: 9, warmup: 6 };
+    for cell in [CellKind::Rnn, CellKind::Lstm, CellKind::Gru] {
+        let mut model = model(cell, 2, 5, machine);
+        // Every eighth symbol is an `a`, so most windows have a border, some two.
+        let text: Vec<u32> = text(150).iter().zip(0..).map(|(&id, i)| if i % 8 == 3 { 0 } else { id.max(1) }).collect();
+        model.config.document_separator = Some("a".to_owned());
+        let norms = Norms::of(&model, machine, &text, &options).unwrap();
+        let windows = windows(&model, &text, &options).unwrap();
+        let (truth, mut ended) = (Truth::of(&model), 0);
+        for (p, &start) in windows.starts.iter().enumerate() {
+            let t = start + windows.steps - 1;
+            // The document of symbol t: behind the last `a` before it.
+            let begin = text[..t].iter().rposition(|&id| id == 0).map_or(0, |at| at + 1);
+            let want = truth.loss(&text[begin..=t], text[t + 1], &truth.zeros());
+            assert!(begin + options.warmup + windows.steps <= t || (norms.nats[p] - want).abs() < 1e-5, "{cell:?} {p}");
+            for k in 1..=windows.steps {
+                // s_{t-k} is read by symbol t-k+1.
+                let reached = t - k + 1 > begin;
+                ended += usize::from(!reached);
+                for l in 0..2 {
+                    let norm = norms.h[((k - 1) * 2 + l) * norms.positions + p];
+                    assert_eq!(norm > 0.0, reached, "{cell:?}: place {p}, k {k}, layer {l}: {norm}");
+                }
+            }
+        }
+        assert!(ended > 20, "{ended}");
+        let radii = Radii::of(&model, machine, &text, (20, 6)).unwrap();
+        let along = &radii.layers[1].along;
+        for (i, radius) in along.iter().enumerate() {
+            assert_eq!(*radius > 0.0, text[radii.start + i - 1] != 0, "{cell:?} {i} {radius}");
+        }
+    }
 }

@@ -122,3 +122,19 @@ fn a_span_beyond_the_text_is_refused() {
     let error = model.trace(&ids, &plan, (&crew, &kernels), |_| Ok::<(), TrainError>(())).unwrap_err();
     assert!(error.to_string().contains("a span of symbols 100 to 129 in a text of 128"), "{error}");
 }
+
+#[test]
+fn a_document_is_read_without_what_came_before_it() {
+    let (model, ids, crew, kernels) =
+        model(CellKind::Gru, 18, |config| config.document_separator = Some("; ".to_owned()));
+    let second = TEXT.find("; ").expect("a separator") + 2;
+    let alone = values(&model, &ids[second..TEXT.len()], &TracePlan::exact(TEXT.len() - second), (&crew, &kernels));
+    let behind = values(&model, &ids, &TracePlan::exact(ids.len()), (&crew, &kernels));
+    assert_eq!(behind[second..TEXT.len()], alone);
+    // The warm-up of a span may cross a border, and a chunk more than one.
+    let spans = vec![0..second - 9, second - 9..second + 3, second + 3..ids.len()];
+    assert_eq!(
+        values(&model, &ids, &TracePlan::spans(spans).warmed_up(11), (&crew, &kernels))[second..],
+        behind[second..]
+    );
+}
