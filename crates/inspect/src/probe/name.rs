@@ -6,6 +6,7 @@ use super::tally::Tally;
 use super::{Column, Columns, LEAST_STRETCHES, LEVEL_BINARY, LEVEL_NUMBER, SHIFTS, control};
 use crate::label::{Kind, Label};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// Units that are told of each label.
@@ -75,8 +76,7 @@ pub struct Probe {
 /// Scores every column under every label.
 pub fn findings(tally: &Tally, bins: &Bins, labels: &[Label], halves: &[Range<usize>; 2], columns: Columns) -> Probe {
     let mut all = Vec::new();
-    // By unit: (share between chance and 1, cell).
-    let mut names: Vec<Option<(f64, Cell)>> = vec![None; columns.layers * columns.hidden];
+    let mut claims = Vec::new();
     for (index, label) in labels.iter().enumerate() {
         let of_label = (index, label.kind);
         let control = control::best(tally, bins, columns, of_label);
@@ -85,6 +85,7 @@ pub fn findings(tally: &Tally, bins: &Bins, labels: &[Label], halves: &[Range<us
         let stretches = [0, 1].map(|half: usize| label.stretches(halves[half].clone()));
         let asked = stretches.iter().all(|&n| n >= LEAST_STRETCHES);
         let mut best: Vec<(Column, Score)> = Vec::new();
+        let mut own = Vec::new();
         for unit in columns.each().filter(|column| column.part == columns.parts[0]) {
             let parts = columns.parts.iter().map(|&part| Column { part, ..unit });
             let scored: Vec<_> = parts.map(|c| (c, score(tally, bins, c, of_label, [0, 1]))).collect();
@@ -96,11 +97,10 @@ pub fn findings(tally: &Tally, bins: &Bins, labels: &[Label], halves: &[Range<us
                 continue;
             }
             let share = if label.kind == Kind::Binary { 2.0 * state.score - 1.0 } else { state.score };
-            let name = &mut names[column.layer * columns.hidden + column.unit];
-            if name.as_ref().is_none_or(|(other, _)| share > *other) {
-                *name = Some((share, cell(*column, label, state, true)));
-            }
+            own.push((share, cell(*column, label, state, true)));
         }
+        own.sort_by(|a, b| b.0.total_cmp(&a.0));
+        claims.extend(own.into_iter().enumerate().map(|(rank, (share, cell))| Claim { rank, share, cell }));
         best.sort_by(|a, b| b.1.score.total_cmp(&a.1.score));
         best.truncate(TOLD);
         let clears = |score: &Score| asked && score.score >= level && score.score > chance;
@@ -119,9 +119,26 @@ pub fn findings(tally: &Tally, bins: &Bins, labels: &[Label], halves: &[Range<us
             best: best.iter().map(|(column, score)| cell(*column, label, score, clears(score))).collect(),
         });
     }
-    let mut names: Vec<(f64, Cell)> = names.into_iter().flatten().collect();
-    names.sort_by(|a, b| b.0.total_cmp(&a.0));
-    Probe { labels: all, names: in_turn(names.into_iter().map(|(_, cell)| cell).collect()) }
+    Probe { labels: all, names: in_turn(settled(claims)) }
+}
+
+/// A label that a unit tells well enough to be named by it.
+struct Claim {
+    /// How many units tell the label better.
+    rank: usize,
+    /// Of what is between chance and certainty.
+    share: f64,
+    cell: Cell,
+}
+
+/// One name for each unit, by falling share. The best unit of a label is named by it, even where it tells another label
+/// still better that many units tell: it is the one to look at. Of two labels with the same rank the one told better wins.
+fn settled(mut claims: Vec<Claim>) -> Vec<Cell> {
+    claims.sort_by(|a, b| a.rank.cmp(&b.rank).then(b.share.total_cmp(&a.share)));
+    let mut taken = HashSet::new();
+    claims.retain(|claim| taken.insert((claim.cell.layer, claim.cell.unit)));
+    claims.sort_by(|a, b| b.share.total_cmp(&a.share));
+    claims.into_iter().map(|claim| claim.cell).collect()
 }
 
 /// The best cell of each label, then the second best of each, and so on: no label crowds out the others.
@@ -152,4 +169,44 @@ fn cell(column: Column, label: &Label, score: &Score, clears: bool) -> Cell {
         Tell::Means { correlation } => cell.correlation = Some(correlation),
     }
     cell
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_unit_of_a_label_is_named_by_it() {
+        let claim = |rank, share, unit, label: &str| Claim {
+            rank,
+            share,
+            cell: Cell {
+                layer: 0,
+                unit,
+                part: "c",
+                label: label.to_owned(),
+                score: share,
+                border: None,
+                above: None,
+                means: None,
+                correlation: None,
+                clears: true,
+            },
+        };
+        // Many units tell braces; unit 3 does too, better than it tells quotes, and no unit tells quotes better.
+        let claims = vec![
+            claim(0, 0.98, 7, "braces"),
+            claim(1, 0.97, 9, "braces"),
+            claim(2, 0.95, 3, "braces"),
+            claim(3, 0.94, 4, "braces"),
+            claim(0, 0.90, 3, "quotes"),
+            claim(1, 0.80, 7, "quotes"),
+            // The best of two labels has the name of the one that it tells better; the other one's next best is its own.
+            claim(0, 0.85, 3, "string"),
+            claim(1, 0.75, 4, "string"),
+        ];
+        let names = in_turn(settled(claims));
+        let found: Vec<_> = names.iter().map(|c| (c.unit, c.label.as_str(), c.score)).collect();
+        assert_eq!(found, [(7, "braces", 0.98), (3, "quotes", 0.90), (4, "string", 0.75), (9, "braces", 0.97)]);
+    }
 }
