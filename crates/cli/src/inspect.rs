@@ -126,13 +126,14 @@ fn tell(stage: Stage, notes: &Progress, told: &mut usize) {
 
 /// What was found, in short.
 fn summary(seen: &Scope, notes: &Progress) {
-    let Findings { probe, chars, unseen, compared, .. } = &seen.findings;
+    let Findings { probe, chars, read, unseen, compared, .. } = &seen.findings;
     let unseen = match unseen {
         0 => String::new(),
         n => format!("; {} never seen in training, read as nothing", grouped(*n as u64)),
     };
+    let read = if read < chars { format!(", {} of them read", grouped(*read as u64)) } else { String::new() };
     notes.line(&format!(
-        "text     {} characters, units compared on {}{unseen}",
+        "text     {} characters{read}, units compared on {}{unseen}",
         grouped(*chars as u64),
         grouped(*compared as u64)
     ));

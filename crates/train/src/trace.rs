@@ -14,7 +14,7 @@
 
 use crate::begins::Begins;
 use crate::error::TrainError;
-use crate::model::CharModel;
+use crate::model::{CharModel, multiplying};
 use gatemill_cell::{Chunk, Network, Part};
 use gatemill_crew::Crew;
 use gatemill_kernels::Kernels;
@@ -24,6 +24,9 @@ use std::ops::Range;
 const LANES: usize = 64;
 /// Steps of a chunk: with 64 lanes 50 MB of gates for a 3x512 LSTM.
 const STEPS: usize = 32;
+
+/// Multiplications of weights that [`TracePlan::bounded`] spends at most: some five seconds of two cores.
+const MOST_PRODUCTS: f64 = 1.5e12;
 
 /// Which symbols of a text are looked at, and how much is read before each span.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +45,18 @@ impl TracePlan {
     /// All of a text, in spans side by side.
     pub fn whole(symbols: usize) -> Self {
         Self::part(0..symbols)
+    }
+    /// All of a text, or where that would keep `model` busy for long even parts of it: the begin of each of the spans.
+    pub fn bounded(model: &CharModel, symbols: usize) -> Self {
+        let each = multiplying(&model.config, model.vocab.len()).max(1.0);
+        Self::thinned(symbols, (MOST_PRODUCTS / each) as usize)
+    }
+    /// Spans of `most` symbols together, at least as long as their warm-ups.
+    fn thinned(symbols: usize, most: usize) -> Self {
+        let mut plan = Self::whole(symbols);
+        let len = (most / plan.spans.len()).max(plan.warm_up);
+        plan.spans.iter_mut().for_each(|span| span.end = span.end.min(span.start + len));
+        plan
     }
     /// A part of a text, in so many spans that the warm-up is at most an eighth of what is read.
     pub fn part(range: Range<usize>) -> Self {
@@ -65,6 +80,10 @@ impl TracePlan {
     /// The spans.
     pub fn ranges(&self) -> &[Range<usize>] {
         &self.spans
+    }
+    /// Symbols that are looked at.
+    pub fn looked_at(&self) -> usize {
+        self.spans.iter().map(ExactSizeIterator::len).sum()
     }
     /// Symbols that are read, the warm-ups among them.
     pub fn symbols(&self) -> usize {

@@ -31,6 +31,7 @@ mod name; // scores -> names
 pub use bins::Bins;
 pub use name::{Cell, LabelFindings, Probe, findings};
 pub use score::{Score, Tell};
+pub(crate) use tally::characters;
 pub use tally::{GateUse, Tally};
 
 use gatemill_cell::Part;

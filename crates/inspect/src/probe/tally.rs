@@ -67,6 +67,12 @@ struct Waiting {
     turned: Vec<u32>,
 }
 
+/// Characters that a plan looks at: as many of the text's as it does of the symbols.
+pub(crate) fn characters(text: &Text, plan: &TracePlan) -> usize {
+    let part = text.len() as u128 * plan.looked_at() as u128 / text.ids.len().max(1) as u128;
+    usize::try_from(part).unwrap_or(usize::MAX)
+}
+
 impl Tally {
     /// Reads the text and counts. `halves`: characters of A and of B.
     pub fn of(
@@ -87,7 +93,7 @@ impl Tally {
             squares: vec![vec![0; labels.len()]; SETS],
             compared: 0,
         };
-        let every = text.len().div_ceil(MOST_COMPARED).max(1) as u64;
+        let every = characters(text, plan).div_ceil(MOST_COMPARED).max(1) as u64;
         // `[tile][part][unit][character]`: at most a chunk of the trace comes to those that wait.
         let longest = if model.config.no_carry { model.config.seq } else { 0 };
         // A little more: columns must not all lie in the same lines of the cache.

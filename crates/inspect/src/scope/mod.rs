@@ -98,7 +98,9 @@ pub struct Findings {
     pub weights_sha256: String,
     /// Characters of the text.
     pub chars: usize,
-    /// Of them, those that the units are compared on.
+    /// Of them, those that were read: a large model reads even parts of a long text.
+    pub read: usize,
+    /// Of these, those that the units are compared on.
     pub compared: usize,
     /// Symbols that the model never saw.
     pub unseen: usize,
@@ -153,11 +155,12 @@ pub fn scope(
     let labels = label::labels(&text.chars, &options.patterns);
     let half = text.len() / 2;
     let halves = [0..half, half..text.len()];
-    let plan = if options.exact { TracePlan::exact(text.ids.len()) } else { TracePlan::whole(text.ids.len()) };
-    let bins = Bins::of(model, &text, half, (crew, kernels))?;
     let all = text.ids.len();
+    let plan = if options.exact { TracePlan::exact(all) } else { TracePlan::bounded(model, all) };
+    let bins = Bins::of(model, &text, half, (crew, kernels))?;
+    let looked_at = plan.looked_at();
     let tally = Tally::of(model, &text, (&labels, &bins), (&plan, &halves), (crew, kernels), |read| {
-        tell(Stage::Reading(read, all));
+        tell(Stage::Reading(read, looked_at));
     })?;
     tell(Stage::Scoring);
     let probe = probe::findings(&tally, &bins, &labels, &halves, columns);
@@ -179,6 +182,7 @@ pub fn scope(
         hidden: columns.hidden,
         weights_sha256: model.weights_sha256(),
         chars: text.len(),
+        read: probe::characters(&text, &plan),
         compared: tally.compared,
         unseen: text.ids.iter().filter(|&&id| id == model.vocab.unseen()).count(),
         lanes: plan.ranges().len(),

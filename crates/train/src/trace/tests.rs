@@ -138,3 +138,21 @@ fn a_document_is_read_without_what_came_before_it() {
         behind[second..]
     );
 }
+
+#[test]
+fn of_a_long_text_even_parts_are_read() {
+    let all = 64 * 10_000;
+    assert_eq!(TracePlan::thinned(all, all), TracePlan::whole(all));
+    let plan = TracePlan::thinned(all, 64 * 1_500);
+    let want: Vec<_> = (0..64).map(|b| b * 10_000..b * 10_000 + 1_500).collect();
+    assert_eq!((plan.ranges(), plan.looked_at()), (want.as_slice(), 64 * 1_500));
+    // No shorter than what a span costs beside itself.
+    assert_eq!(TracePlan::thinned(all, 9).looked_at(), 64 * TracePlan::WARM_UP);
+    assert_eq!(TracePlan::thinned(100, 9).looked_at(), 100);
+    // The model decides, not the machine: 3 x 512 has 5.2 million weights that multiply.
+    let (small, ..) = model(CellKind::Lstm, 21, |_| {});
+    assert_eq!(TracePlan::bounded(&small, all), TracePlan::whole(all));
+    let (large, ..) = model(CellKind::Lstm, 512, |_| {});
+    let read = TracePlan::bounded(&large, 1_000_000).looked_at();
+    assert!((270_000..290_000).contains(&read), "{read}");
+}

@@ -110,10 +110,14 @@ fn view(f: &Findings) -> Markup {
 
 /// How the numbers came about.
 fn method(f: &Findings) -> Markup {
+    let what = match f.read < f.chars {
+        true => format!("{} of the text's {} characters were read", grouped(f.read), grouped(f.chars)),
+        false => "The text was read".to_owned(),
+    };
     let read = match f.lanes {
         1 => "The text was read in one go from its start.".to_owned(),
         lanes => format!(
-            "The text was read in {lanes} spans side by side, each behind {} symbols that only warm up the state: an \
+            "{what} in {lanes} spans side by side, each behind {} symbols that only warm up the state: an \
              approximation of reading it in one go (--exact does that).",
             gatemill_train::TracePlan::WARM_UP
         ),
