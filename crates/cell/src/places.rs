@@ -1,8 +1,8 @@
 //! Where each element of a tensor lies: PyTorch's row-major `[rows, columns]` on one side, packed panels on the other.
 //!
 //! A weight's rows are units, and units are a panel's columns: 16 rows that are one vector of a panel are copied together,
-//! column by column, so that both sides are walked by whole cache lines. Gradients and weights of a layer go this way at
-//! every step of a program that keeps them itself.
+//! in squares of 16 columns, so that both sides are walked by whole cache lines: element by element, rows of 1024 columns
+//! share one set of L1. Gradients and weights of a layer go this way at every step of a program that keeps them itself.
 
 use crate::tensor::{Place, TensorSpec};
 use gatemill_kernels::{LANES, Layout, Panels};
@@ -101,16 +101,46 @@ fn runs(layout: &Layout, spec: &TensorSpec, mut f: impl FnMut(usize, usize, usiz
     true
 }
 
+/// Rows and columns of a weight on their way from one side to the other.
+type Square = [[f32; LANES]; LANES];
+
+/// Turned about its diagonal.
+fn turned(square: &Square) -> Square {
+    std::array::from_fn(|i| std::array::from_fn(|j| square[j][i]))
+}
+
+/// First and number of the columns of each square.
+fn squares(columns: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..columns).step_by(LANES).map(move |first| (first, LANES.min(columns - first)))
+}
+
+/// Copies rows into a square or out of it; whole ones without a call.
+fn copy<'a>(rows: impl Iterator<Item = (&'a mut [f32], &'a [f32])>) {
+    for (to, from) in rows {
+        match (<&mut [f32; LANES]>::try_from(&mut *to), <&[f32; LANES]>::try_from(from)) {
+            (Ok(to), Ok(from)) => *to = *from,
+            _ => to.copy_from_slice(from),
+        }
+    }
+}
+
 /// `out[i] = flat[place of i]`.
 pub(crate) fn export(layout: &Layout, spec: &TensorSpec, flat: &[f32], out: &mut [f32]) {
     let columns = spec.shape.get(1).copied().unwrap_or(1);
+    let mut square = Square::default();
     let copied = runs(layout, spec, |first, rows, at, stride| {
         let out = &mut out[first * columns..(first + rows) * columns];
-        for i in 0..columns {
-            let from = &flat[at + k_of(layout, spec, i) * stride..][..rows];
-            for (j, &x) in from.iter().enumerate() {
-                out[j * columns + i] = x;
-            }
+        for (begin, count) in squares(columns) {
+            copy(square.iter_mut().zip(begin..begin + count).map(|(to, i)| {
+                let from = at + k_of(layout, spec, i) * stride;
+                (&mut to[..rows], &flat[from..from + rows])
+            }));
+            let square = turned(&square);
+            copy(
+                out.chunks_exact_mut(columns)
+                    .zip(&square)
+                    .map(|(to, from)| (&mut to[begin..begin + count], &from[..count])),
+            );
         }
     });
     if !copied {
@@ -121,12 +151,20 @@ pub(crate) fn export(layout: &Layout, spec: &TensorSpec, flat: &[f32], out: &mut
 /// `flat[place of i] = data[i]`.
 pub(crate) fn import(layout: &Layout, spec: &TensorSpec, data: &[f32], flat: &mut [f32]) {
     let columns = spec.shape.get(1).copied().unwrap_or(1);
+    let mut square = Square::default();
     let copied = runs(layout, spec, |first, rows, at, stride| {
         let data = &data[first * columns..(first + rows) * columns];
-        for i in 0..columns {
-            let to = &mut flat[at + k_of(layout, spec, i) * stride..][..rows];
-            for (j, x) in to.iter_mut().enumerate() {
-                *x = data[j * columns + i];
+        for (begin, count) in squares(columns) {
+            copy(
+                square
+                    .iter_mut()
+                    .zip(data.chunks_exact(columns))
+                    .map(|(to, from)| (&mut to[..count], &from[begin..begin + count])),
+            );
+            let square = turned(&square);
+            for (from, i) in square.iter().zip(begin..begin + count) {
+                let to = at + k_of(layout, spec, i) * stride;
+                copy(std::iter::once((&mut flat[to..to + rows], &from[..rows])));
             }
         }
     });
