@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from os import PathLike
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,25 +27,28 @@ def after_fork() -> None:
 def fingerprints(arrays: Sequence[Any], every: int) -> list[int]:
     """A fingerprint of each array's numbers, or of one block of 16 in so many."""
 
+@final
 class State:
     """h of every layer, direction and lane, and c of an LSTM, between two steps: a value to copy, fork and save."""
 
     h: _Array
     c: _Array | None
-    def __init__(self, h: _Array, c: _Array | None = None) -> None: ...
+    def __new__(cls, h: _Array, c: _Array | None = None) -> State: ...
     @property
     def batch(self) -> int: ...
     def copy(self) -> State: ...
     def __copy__(self) -> State: ...
     def __deepcopy__(self, memo: Any) -> State: ...
 
+@final
 class Lease:
     """What a forward kept for its backward."""
 
+@final
 class Stack:
     """A stack of recurrent layers on arrays that the caller gives."""
 
-    def __init__(self, **options: Any) -> None: ...
+    def __new__(cls, **options: Any) -> Stack: ...
     @property
     def tensors(self) -> list[tuple[str, list[int]]]: ...
     @property
@@ -80,6 +83,7 @@ class Stack:
     def step(self, x: _Array, state: State, y: _Array) -> None: ...
     def release_memory(self) -> None: ...
 
+@final
 class CharLm:
     """A character model; see ``gatemill.CharLM``."""
 
@@ -116,6 +120,7 @@ class CharLm:
         sample: int,
     ) -> Text: ...
 
+@final
 class Text:
     """A text that is being written."""
 
