@@ -68,13 +68,13 @@ fn cells_for_code_are_named_and_chance_names_none() {
     assert!(seen.findings.probe.names.iter().all(|c| c.label != "if condition"), "{:?}", seen.findings.probe.names);
     assert!(seen.findings.probe.labels.iter().all(|label| label.control_names == 0));
 
-    // The cell held where it is outside: conditions are what it costs.
+    // The best cell for conditions held where it is outside: conditions are what it costs most.
     let hold =
         found.holds.iter().find(|h| h.label.as_deref() == Some("if condition") && h.why == "as outside").unwrap();
     let cost =
         |of: fn(&gatemill_inspect::hold::Bits) -> Option<f64>| of(&hold.after).unwrap() - of(&hold.before).unwrap();
     let (inside, outside) = (cost(|bits| bits.inside), cost(|bits| bits.outside));
-    assert!(inside > 0.002 && inside > 2.0 * outside.abs(), "{hold:?}");
+    assert!(inside > 0.002 && inside > 1.2 * outside.abs(), "{hold:?}");
     // Both are counted together.
     let all = hold.before.all;
     assert!((hold.before.inside.unwrap() - all) * (hold.before.outside.unwrap() - all) <= 0.0, "{hold:?}");
