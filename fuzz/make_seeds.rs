@@ -124,7 +124,7 @@ fn checkpoints(folder: &Path) -> io::Result<()> {
     let tensor = |name: &str, shape: &[usize]| Tensor {
         name: name.to_owned(),
         shape: shape.to_vec(),
-        data: (0..shape.iter().product::<usize>()).map(|at| at as f32 - 1.5).collect(),
+        data: (0..shape.iter().product::<usize>()).map(|at| at as f32 - 1.5).collect::<Vec<f32>>(),
     };
     let tensors = vec![tensor("rnn.weight_ih_l0", &[4, 3]), tensor("rnn.bias_ih_l0", &[4]), tensor("head.bias", &[3])];
     let mut meta = Map::new();
