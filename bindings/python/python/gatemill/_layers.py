@@ -167,7 +167,10 @@ class _Layer:
         position = None
         if self.training:
             position, self._position = self._position, self._position + steps
-        layout: dict[str, Any] = dict(batch_first=self.batch_first and packed is None, batch_sizes=None if packed is None else packed.sizes)
+        layout: dict[str, Any] = dict(
+            batch_first=self.batch_first and packed is None,
+            batch_sizes=None if packed is None else packed.sizes,
+        )
         self._last = None
         lease = self._stack.forward(rows, initial, (y, *last, None)[:3], position=position, **layout)
         if lease is not None:
