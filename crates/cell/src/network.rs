@@ -174,8 +174,8 @@ impl Network {
         self.split.unwrap_or_else(|| Split::suited(self.lanes(), crew.threads(), 4 * self.layout.params()))
     }
     pub(crate) fn forward_split(&self, crew: &Crew) -> Split {
-        let largest = self.layout.layers().iter().map(LayerLayout::multiplied_bytes).max().unwrap_or(0);
-        self.split.unwrap_or_else(|| Split::of_forward(self.split(crew), crew.threads(), largest))
+        let streamed = self.layout.layers().iter().any(LayerLayout::is_streamed);
+        self.split.unwrap_or_else(|| Split::of_forward(self.split(crew), crew.threads(), streamed))
     }
     pub(crate) fn pass<'a>(params: &'a Params, chunk: &Chunk<'a>, arrays: Arrays<'a>) -> Pass<'a> {
         let Chunk { ids, targets, scale, dropout, output_dropout, .. } = *chunk;

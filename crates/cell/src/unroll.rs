@@ -15,7 +15,6 @@
 //! both.
 
 use crate::workspace::Bufs;
-use gatemill_crew::Split;
 use gatemill_kernels::{
     GateGradOp, GatesOp, HeadGradOp, Input, InputGradOp, InputOp, LayerLayout, Layout, LevelOp, Op, Order, ReadoutOp,
 };
@@ -34,8 +33,7 @@ const AHEAD_TOKENS: usize = 256;
 /// Steps whose products with x a layer takes at once; 1: each step its own. The bits are the same.
 fn ahead(layer: &LayerLayout, (steps, lanes): (usize, usize)) -> usize {
     let dense = matches!(layer.shape.input, Input::Dense(_) | Input::Pair(_));
-    let streamed = layer.multiplied_bytes() > Split::STREAMED_BYTES;
-    if dense && layer.shape.variant.is_plain() && (streamed || lanes < FEW_LANES) {
+    if dense && layer.shape.variant.is_plain() && (layer.is_streamed() || lanes < FEW_LANES) {
         (AHEAD_TOKENS / lanes.max(1)).max(4).min(steps)
     } else {
         1

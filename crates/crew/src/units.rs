@@ -26,21 +26,18 @@ impl Split {
     /// Weights that each worker's own cache holds. Above, a worker with all of them waits for L3 at every step; with its
     /// part of them it does not, and that outweighs a barrier an operation.
     const OWN_BYTES: usize = 1 << 20;
-    /// Matrices of one layer above which every step of its pass waits for L3 even with many lanes (`doc/performance.md`).
-    pub const STREAMED_BYTES: usize = 10 << 20;
 
     /// The split that serves `lanes` lanes on `workers` workers, with weights of `weight_bytes`.
     pub fn suited(lanes: usize, workers: usize, weight_bytes: usize) -> Self {
         let few = lanes < workers * Self::LANES_PER_WORKER;
         if workers > 1 && few && weight_bytes > Self::OWN_BYTES { Split::Units } else { Split::Lanes }
     }
-    /// The split of a forward pass, where backward has `backward` and the largest layer multiplies with `layer_bytes`.
+    /// The split of a forward pass, where backward has `backward`; `streamed`: the weights of a layer come from L3.
     ///
     /// A member of a team streams its part of the weights alone and uses it for all lanes. Backward gains nothing by it:
     /// there every member reads the gate gradients of all units.
-    pub fn of_forward(backward: Self, workers: usize, layer_bytes: usize) -> Self {
-        let streamed = workers > 1 && layer_bytes > Self::STREAMED_BYTES;
-        if backward == Split::Lanes && streamed { Split::Units } else { backward }
+    pub fn of_forward(backward: Self, workers: usize, streamed: bool) -> Self {
+        if backward == Split::Lanes && streamed && workers > 1 { Split::Units } else { backward }
     }
 }
 
@@ -136,11 +133,10 @@ mod tests {
 
     #[test]
     fn a_forward_pass_is_split_by_units_where_a_layer_is_streamed() {
-        let many = 16 << 20;
-        assert_eq!(Split::of_forward(Split::Lanes, 2, many), Split::Units);
-        assert_eq!(Split::of_forward(Split::Lanes, 2, 4 << 20), Split::Lanes);
-        assert_eq!(Split::of_forward(Split::Lanes, 1, many), Split::Lanes);
-        assert_eq!(Split::of_forward(Split::Alone, 2, many), Split::Alone);
+        assert_eq!(Split::of_forward(Split::Lanes, 2, true), Split::Units);
+        assert_eq!(Split::of_forward(Split::Lanes, 2, false), Split::Lanes);
+        assert_eq!(Split::of_forward(Split::Lanes, 1, true), Split::Lanes);
+        assert_eq!(Split::of_forward(Split::Alone, 2, true), Split::Alone);
     }
 
     #[test]

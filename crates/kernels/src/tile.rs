@@ -25,8 +25,38 @@ impl Acc {
     }
 }
 
+/// Memory that a loop asks for while it runs, a little at each k: what is needed next is there then, and no burst of
+/// requests stands in the way of the loop's own. Nothing is read or written, so any address will do.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    /// Where the next request goes.
+    at: *const f32,
+    /// Bytes further at each k.
+    step: usize,
+}
+
+impl Ahead {
+    /// Nothing: a line that is at hand anyway.
+    #[inline(always)]
+    pub(crate) fn nothing(at: *const f32) -> Self {
+        Self { at, step: 0 }
+    }
+    /// Where the loop begins to ask.
+    #[inline(always)]
+    pub(crate) fn at(&self) -> *const f32 {
+        self.at
+    }
+    /// Part `i` of `parts` of `bytes` from `begin` on, by a loop over k.
+    #[inline(always)]
+    pub(crate) fn part(begin: *const f32, bytes: usize, (i, parts): (usize, usize), k: usize) -> Self {
+        Self { at: begin.wrapping_byte_add(i * (bytes / parts)), step: (bytes / parts).div_ceil(k) }
+    }
+}
+
 /// What a `rows` loop needs beside its row pointers and `b`; `repr(C)`, as the assembly reads it by offset.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub(crate) struct RowsCall {
     /// Where row m starts from: n*16 floats. [offset 0]
     pub(crate) init: [*const f32; MAX_ROWS],
@@ -36,20 +66,35 @@ pub(crate) struct RowsCall {
     pub(crate) runs: usize,
     /// Bytes of a run (4 k each). [80]
     pub(crate) run_bytes: usize,
-    /// Bytes from the end of a run to the begin of the next, in every row of a. [88]
-    pub(crate) jump_bytes: usize,
+    /// Bytes from the begin of a run to that of the next, in every row of a. [88]
+    pub(crate) run_stride: usize,
+    /// What is asked for into L2, two lines at a time. The loop moves it on. [96]
+    pub(crate) ahead: Ahead,
+    /// What is asked for into L1, to be written. The loop moves it on. [112]
+    pub(crate) written: Ahead,
 }
 
 impl RowsCall {
-    /// One run of `k`, every row from the same `init`.
+    /// One run of `k`, every row from the same `init`; nothing is asked for.
     #[inline(always)]
     pub(crate) fn new(init: *const f32, acc: *mut f32, k: usize) -> Self {
-        Self { init: [init; MAX_ROWS], acc, runs: 1, run_bytes: 4 * k, jump_bytes: 0 }
+        let nothing = Ahead::nothing(acc);
+        let (runs, run_bytes, run_stride) = (1, 4 * k, 0);
+        Self { init: [init; MAX_ROWS], acc, runs, run_bytes, run_stride, ahead: nothing, written: nothing }
     }
 }
 
-/// What a `tokens` loop needs.
+/// What a `tokens` loop needs; `repr(C)`, as the assembly reads it by offset.
+#[repr(C)]
 pub(crate) struct TokensCall {
+    /// What is asked for into L1, to be written: the tile that comes next. [offset 0]
+    pub(crate) next_c: Ahead,
+    /// What is asked for into L2: rows of a. [16]
+    pub(crate) next_a: Ahead,
+    /// Likewise: rows of b. [32]
+    pub(crate) next_b: Ahead,
+    /// c, `[m][n*16]` without gaps. [48]
+    pub(crate) c: *mut f32,
     /// Row of a of each token.
     pub(crate) index: *const u32,
     /// Column i = 0 of row 0 of a.
@@ -62,8 +107,6 @@ pub(crate) struct TokensCall {
     pub(crate) b_stride: usize,
     /// Tokens, at least one.
     pub(crate) tokens: usize,
-    /// c, `[m][n*16]` without gaps.
-    pub(crate) c: *mut f32,
 }
 
 /// A tier: its vector, its tiles, its k loops.
@@ -140,7 +183,7 @@ pub(crate) unsafe fn rows_generic<V: Vector, const M: usize, const N: usize>(
                 }
                 b = b.add(16 * N);
             }
-            offset += call.run_bytes + call.jump_bytes;
+            offset += call.run_stride;
         }
         for (m, row) in acc.iter().enumerate() {
             for (j, c) in row.iter().enumerate() {

@@ -193,8 +193,9 @@ impl Tier for Tiles {
         let half = ROWS[n - 1][m - 1];
         // SAFETY: the caller's obligations, for the low and then for the high columns.
         unsafe {
-            let (init, acc) = (call.init.map(|init| init.wrapping_add(HALF)), call.acc.add(HALF));
-            let mut high = RowsCall { init, acc, ..*call };
+            let mut high = *call;
+            high.init = call.init.map(|init| init.wrapping_add(HALF));
+            high.acc = call.acc.add(HALF);
             half(rows, b, call);
             half(rows, b.add(HALF), &mut high);
         }

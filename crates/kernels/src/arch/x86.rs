@@ -56,33 +56,44 @@ macro_rules! rows_loop {
     ([$feature:literal $v:literal $($register:tt)+], $name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal $t:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
         #[target_feature(enable = $feature)]
         unsafe fn $name(rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {
-            // SAFETY: reads rows, init and b, writes acc and `call.runs`: all vouched for by the caller.
+            // SAFETY: reads rows, init and b, writes acc and the call's own counts: all vouched for by the caller.
             unsafe {
                 core::arch::asm!(
                     $(load_acc!($v $i: $($a $j),+),)+
-                    "xor {k:e}, {k:e}",
-                    "2:",
-                    "mov {end}, qword ptr [{c} + 80]",
-                    "add {end}, {k}",
+                    // k runs up to zero, so that it is its own end: rows are pointers to the ends of their runs.
+                    "mov {k}, qword ptr [{c} + 80]",
+                    $(concat!("add {", stringify!($row), "}, {k}"),)+
+                    "neg {k}",
+                    "mov {p}, qword ptr [{c} + 96]",
+                    "mov {w}, qword ptr [{c} + 112]",
                     ".p2align 5",
-                    "3:",
+                    "2:",
                     $(concat!("vmovups ", $v, $w, ", ", $v, "word ptr [{b} + 64*", $wj, "]"),)+
                     $(fma_row!($v $t, concat!("{", stringify!($row), "} + {k}"), $($a $aw),+),)+
                     concat!("add {b}, 64*", $n),
+                    "prefetcht1 byte ptr [{p}]",
+                    "prefetcht1 byte ptr [{p} + 64]",
+                    "add {p}, qword ptr [{c} + 104]",
+                    "prefetchw byte ptr [{w}]",
+                    "add {w}, qword ptr [{c} + 120]",
                     "add {k}, 4",
-                    "cmp {k}, {end}",
-                    "jne 3b",
-                    "add {k}, qword ptr [{c} + 88]",
-                    "dec qword ptr [{c} + 72]",
                     "jnz 2b",
+                    "dec qword ptr [{c} + 72]",
+                    "jz 3f",
+                    $(concat!("add {", stringify!($row), "}, qword ptr [{c} + 88]"),)+
+                    "sub {k}, qword ptr [{c} + 80]",
+                    "jmp 2b",
+                    "3:",
+                    "mov qword ptr [{c} + 96], {p}",
+                    "mov qword ptr [{c} + 112], {w}",
                     "mov {p}, qword ptr [{c} + 64]",
                     $(store_acc!($v $i: $($a $j),+),)+
-                    $($row = in(reg) rows[$i],)+
+                    $($row = inout(reg) rows[$i] => _,)+
                     c = in(reg) call as *mut RowsCall,
                     b = inout(reg) b => _,
                     k = out(reg) _,
-                    end = out(reg) _,
                     p = out(reg) _,
+                    w = out(reg) _,
                     $(out($register) _,)+
                     options(nostack),
                 );
@@ -93,12 +104,12 @@ macro_rules! rows_loop {
 
 macro_rules! load_c {
     ($v:literal $n:literal $i:literal: $($a:literal $j:literal),+) => {
-        concat!($("vmovups ", $v, $a, ", ", $v, "word ptr [{c} + 64*", $n, "*", $i, " + 64*", $j, "]\n"),+)
+        concat!($("vmovups ", $v, $a, ", ", $v, "word ptr [{p} + 64*", $n, "*", $i, " + 64*", $j, "]\n"),+)
     };
 }
 macro_rules! store_c {
     ($v:literal $n:literal $i:literal: $($a:literal $j:literal),+) => {
-        concat!($("vmovups ", $v, "word ptr [{c} + 64*", $n, "*", $i, " + 64*", $j, "], ", $v, $a, "\n"),+)
+        concat!($("vmovups ", $v, "word ptr [{p} + 64*", $n, "*", $i, " + 64*", $j, "], ", $v, $a, "\n"),+)
     };
 }
 
@@ -110,6 +121,7 @@ macro_rules! tokens_loop {
             // SAFETY: reads index, a and b, writes c: all vouched for by the caller.
             unsafe {
                 core::arch::asm!(
+                    "mov {p}, qword ptr [{call} + 48]",
                     $(load_c!($v $n $i: $($a $j),+),)+
                     ".p2align 5",
                     "2:",
@@ -118,10 +130,17 @@ macro_rules! tokens_loop {
                     "add {p}, {a}",
                     $(concat!("vmovups ", $v, $w, ", ", $v, "word ptr [{b} + 64*", $wj, "]"),)+
                     $(fma_row!($v $t, concat!("{p} + 4*", $i), $($a $aw),+),)+
+                    "prefetchw byte ptr [{nc}]",
+                    "add {nc}, qword ptr [{call} + 8]",
+                    "prefetcht1 byte ptr [{na}]",
+                    "add {na}, qword ptr [{call} + 24]",
+                    "prefetcht1 byte ptr [{nb}]",
+                    "add {nb}, qword ptr [{call} + 40]",
                     "add {index}, 4",
                     "add {b}, {sb}",
                     "dec {n}",
                     "jnz 2b",
+                    "mov {p}, qword ptr [{call} + 48]",
                     $(store_c!($v $n $i: $($a $j),+),)+
                     index = inout(reg) call.index => _,
                     a = in(reg) call.a,
@@ -129,8 +148,11 @@ macro_rules! tokens_loop {
                     b = inout(reg) call.b => _,
                     sb = in(reg) call.b_stride,
                     n = inout(reg) call.tokens => _,
-                    c = in(reg) call.c,
+                    call = in(reg) call,
                     p = out(reg) _,
+                    nc = inout(reg) call.next_c.at() => _,
+                    na = inout(reg) call.next_a.at() => _,
+                    nb = inout(reg) call.next_b.at() => _,
                     $(out($register) _,)+
                     options(nostack),
                 );

@@ -13,9 +13,9 @@
 //! Sources: lecture L1, L9, L11; `doc/rnn.md`, `doc/lstm.md`, `doc/gru.md`.
 
 use crate::math::{sigmoid, tanh};
-use crate::pack::{Cell, LANES, LayerLayout, Weights};
+use crate::pack::{Cell, LANES, LayerLayout, Panels, Weights};
 use crate::random::unit_words;
-use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::tile::{ACC_STRIDE, Acc, Ahead, MAX_ROWS, RowsCall, Tier, tiles};
 use crate::tokens::Tokens;
 use crate::vector::{Abreast, Vector};
 use crate::view::{At, Column};
@@ -170,19 +170,25 @@ pub(super) unsafe fn forward_of<T: Tier, const VARIANT: bool>(f: &Forward<'_>) {
                     if let Some(next) = kept[..count].get(i + 1).filter(|_| !f.begun) {
                         expect_start::<T>(f, next, p);
                     }
-                    tile::<T, VARIANT>(f, at, acc_at, p);
+                    tile::<T, VARIANT>(f, at, acc_at, p, (i, count));
                 }
             }
         }
     }
 }
 
-/// One panel of one tile.
+/// One panel of one tile, of several that take the panel one after the other.
 ///
 /// # Safety
 /// - as `forward`.
 #[inline(always)]
-unsafe fn tile<T: Tier, const VARIANT: bool>(f: &Forward<'_>, at: &Lanes, acc_at: *mut f32, p: usize) {
+unsafe fn tile<T: Tier, const VARIANT: bool>(
+    f: &Forward<'_>,
+    at: &Lanes,
+    acc_at: *mut f32,
+    p: usize,
+    part: (usize, usize),
+) {
     let shape = &f.layout.shape;
     let (panels, slots, m) = (shape.panels(), shape.slots(), at.m);
     let n = panels.width(p);
@@ -207,9 +213,20 @@ unsafe fn tile<T: Tier, const VARIANT: bool>(f: &Forward<'_>, at: &Lanes, acc_at
             }
         }
         let params = f.weights.params.as_ptr();
+        // Where the weights come from L3, each tile asks for its part of the panel that comes next, as the first of them
+        // alone would wait for all of it.
+        let next = if p + 1 < f.panels.end { p + 1 } else { f.panels.start };
+        let ahead = |w: *const f32, panels: Panels, k: usize| {
+            let bytes = 4 * k * panels.width(next) * LANES;
+            Ahead::part(w.wrapping_add(panels.offset(next, k)), bytes, part, k)
+        };
+        let streamed = f.layout.is_streamed();
         if f.x.is_some() {
-            let w_ih = params.add(f.layout.w_ih.start + panels.offset(p, shape.k_x()));
-            T::strided_rows(n, m, &at.x, w_ih, &mut call);
+            let w_ih = params.add(f.layout.w_ih.start);
+            if streamed {
+                call.ahead = ahead(w_ih, panels, shape.k_x());
+            }
+            T::strided_rows(n, m, &at.x, w_ih.add(panels.offset(p, shape.k_x())), &mut call);
             for i in 0..m {
                 call.init[i] = acc_at.add(i * ACC_STRIDE);
             }
@@ -220,11 +237,16 @@ unsafe fn tile<T: Tier, const VARIANT: bool>(f: &Forward<'_>, at: &Lanes, acc_at
         for init in call.init.iter_mut().take(m) {
             *init = init.add(h_slot);
         }
+        let w_hh = params.add(f.layout.w_hh.start);
+        if streamed {
+            call.ahead = ahead(w_hh, h_panels, shape.k_h());
+        }
         if !VARIANT && shape.cell != Cell::Rnn {
             expect::<T>(f, at, p);
+            let gates = f.gates.panel(p, at.token);
+            call.written = Ahead::part(gates, 4 * m * slots.width(p) * LANES, (0, 1), shape.k_h());
         }
-        let w_hh = params.add(f.layout.w_hh.start + h_panels.offset(p, shape.k_h()));
-        T::rows(h_panels.width(p), m, &at.h, w_hh, &mut call);
+        T::rows(h_panels.width(p), m, &at.h, w_hh.add(h_panels.offset(p, shape.k_h())), &mut call);
         if VARIANT {
             return super::variant::cell::<T::V>(f, at, acc_at, p, n);
         }
@@ -255,7 +277,8 @@ unsafe fn expect_start<T: Tier>(f: &Forward<'_>, at: &Lanes, p: usize) {
     }
 }
 
-/// Asks for the lines that the epilogue of an LSTM or a GRU will read and write, while the product runs.
+/// Asks for the lines of h and c that the epilogue of an LSTM or a GRU will read and write; its gates are asked for while the
+/// product runs.
 ///
 /// # Safety
 /// - as `forward`.
@@ -263,10 +286,7 @@ unsafe fn expect_start<T: Tier>(f: &Forward<'_>, at: &Lanes, p: usize) {
 unsafe fn expect<T: Tier>(f: &Forward<'_>, at: &Lanes, p: usize) {
     // SAFETY: in range by the caller's promise. A tile's tokens and rows follow one another.
     unsafe {
-        let (gates, h, row) = (f.gates.column(p).row(at.token), f.h.column(p), f.tokens.row(at.token));
-        for line in 0..4 * at.m {
-            T::prefetch_write(gates.add(line * LANES));
-        }
+        let (h, row) = (f.h.column(p), f.tokens.row(at.token));
         for i in 0..at.m {
             T::prefetch_write(h.row(row + i));
         }

@@ -4,7 +4,7 @@
 //! slots (n, r, z), its h part (r, z, n_h). Before a reset dh_{t-1} is zero: that state was not used.
 
 use crate::pack::{Cell, LANES, LayerLayout, Panels, Weights};
-use crate::tile::{ACC_STRIDE, Acc, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::tile::{ACC_STRIDE, Acc, Ahead, MAX_ROWS, RowsCall, Tier, tiles};
 use crate::tokens::Tokens;
 use crate::vector::{Pointwise, Vector};
 use crate::view::At;
@@ -45,14 +45,16 @@ pub(crate) struct Run {
     pub(crate) k: Range<usize>,
 }
 
-/// Most columns of a product at a time: what they are multiplied with stays in L2 for all lanes.
+/// Most columns of a product at a time: what they are multiplied with stays in L2 for all lanes. Where weights are streamed,
+/// what is multiplied next lies beside it.
 const BLOCK: usize = 2048;
+const STREAMED_BLOCK: usize = 1024;
 
 impl Run {
     /// All columns, block by block.
     #[inline(always)]
-    fn blocks(packed: Panels, slot: usize) -> impl Iterator<Item = Self> {
-        let (all, block) = (packed.vectors() * LANES, BLOCK.next_multiple_of(packed.per_panel() * LANES));
+    fn blocks(packed: Panels, slot: usize, most: usize) -> impl Iterator<Item = Self> {
+        let (all, block) = (packed.vectors() * LANES, most.next_multiple_of(packed.per_panel() * LANES));
         (0..all).step_by(block).map(move |from| Self { packed, slot, k: from..all.min(from + block) })
     }
 }
@@ -83,7 +85,7 @@ pub(crate) unsafe fn product<T: Tier>(
             rows
         };
         call.run_bytes = 4 * panel;
-        call.jump_bytes = 4 * a.panel_stride() - call.run_bytes;
+        call.run_stride = 4 * a.panel_stride();
         call.runs = whole;
         if whole > 0 {
             T::rows(n, m, &rows_at(first), b, call);
@@ -94,7 +96,6 @@ pub(crate) unsafe fn product<T: Tier>(
         if rest > 0 {
             call.runs = 1;
             call.run_bytes = 4 * rest;
-            call.jump_bytes = 0;
             T::rows(n, m, &rows_at(first + whole), b.add(whole * panel * n * LANES), call);
         }
     }
@@ -107,6 +108,8 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let shape = &g.layout.shape;
     let (packed, packed_h) = (shape.panels(), shape.h_panels());
     let (k, k_h) = (packed.vectors() * LANES, packed_h.vectors() * LANES);
+    let streamed = g.layout.is_streamed();
+    let block = if streamed { STREAMED_BLOCK } else { BLOCK };
     let zeros = [0.0f32; 4 * LANES];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
@@ -115,9 +118,16 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     for q in g.d_h_panels.clone() {
         let n = d_h.width(q);
         let Some(d_h_at) = &g.d_h else { break };
-        for part in Run::blocks(packed_h, usize::from(shape.cell == Cell::Gru)) {
+        let w = t_hh.wrapping_add(d_h.offset(q, k_h));
+        let next = if q + 1 < g.d_h_panels.end { q + 1 } else { g.d_h_panels.start };
+        let next = t_hh.wrapping_add(d_h.offset(next, k_h));
+        for part in Run::blocks(packed_h, usize::from(shape.cell == Cell::Gru), block) {
             let alive = g.tokens.alive(g.t, &g.lanes);
-            for (first, m) in tiles(alive.len(), T::ROWS[n - 1]) {
+            let count = alive.len().div_ceil(T::ROWS[n - 1]);
+            // The block that comes next: of this panel, or the next one's first.
+            let next = if part.k.end < k_h { w.wrapping_add(part.k.end * n * LANES) } else { next };
+            let bytes = 4 * part.k.len() * n * LANES;
+            for (turn, (first, m)) in tiles(alive.len(), T::ROWS[n - 1]).enumerate() {
                 let lane = alive.start + first;
                 let token = g.tokens.token(g.t, lane);
                 // SAFETY: rows and panels are in range by the caller's promise.
@@ -128,7 +138,10 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
                             call.init[i] = d_h_at.panel(d_h.first(q), lane + i);
                         }
                     }
-                    product::<T>(&g.gates, part.clone(), n, (token, m), t_hh.add(d_h.offset(q, k_h)), &mut call);
+                    if streamed {
+                        call.ahead = Ahead::part(next, bytes, (turn, count), part.k.len());
+                    }
+                    product::<T>(&g.gates, part.clone(), n, (token, m), w, &mut call);
                     for i in 0..m {
                         let carried = g.prev_rows[token + i] != 0;
                         for j in 0..n {
@@ -146,7 +159,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let d_x = shape.d_x_panels();
     for q in g.d_x_panels.clone() {
         let n = d_x.width(q);
-        for part in Run::blocks(packed, 0) {
+        for part in Run::blocks(packed, 0, block) {
             let masks = masks.filter(|_| part.k.end == k);
             for stretch in g.tokens.stretches(g.t..g.t + g.steps, &g.lanes, masks.is_none()) {
                 for (first, m) in tiles(stretch.count, T::ROWS[n - 1]) {

@@ -4,8 +4,8 @@
 //! for each block of tokens:             (its a rows stay in L2 for all panels)
 //!   for each panel:                      (its d rows of the block stay in L1)
 //!     for each tile of up to 7 rows of dW:
-//!       dW tile += sum over the block    (stored and loaded again: bit-neutral)
-//!       fetch some of the next panel's d rows, or of the next block's a rows, into L2
+//!       dW tile += sum over the block    (stored and loaded again: bit-neutral); meanwhile are asked for: the
+//!                  next tile, its part of the next panel's d rows, and of the next block's a rows
 //! ```
 //!
 //! A tile of dW has one owner and takes its tokens in order, so nothing is added up over threads. With shards, a call
@@ -13,18 +13,13 @@
 //! takes the symbols in place of the tokens: `dW_ih = sum over s of E[s]^T D[s]`, D the symbol rows (`op/embedding.rs`).
 
 use crate::pack::LANES;
-use crate::tile::{Tier, TokensCall, tiles};
+use crate::tile::{Ahead, Tier, TokensCall, tiles};
 use crate::tokens::{Part, Tokens};
 use crate::vector::Vector;
 use crate::view::At;
-use std::ops::Range;
 
 /// Tokens of a block: 96 x 256 B of d is half of L1; doc/performance.md has the sweep.
 const BLOCK: usize = 96;
-/// Row tiles from which on the next block is fetched ahead: with fewer, all rows lie in the cache anyway.
-const AHEAD_TILES: usize = 24;
-/// Bytes of a cache line.
-const LINE: usize = 64;
 
 /// The d rows of some columns: panel p of a panelled buffer, or part of a row-major one.
 #[derive(Clone, Copy)]
@@ -74,65 +69,6 @@ pub(super) fn stretches(tokens: &Tokens, part: &Part, most: usize, mut f: impl F
     }
 }
 
-/// Rows at equal distances.
-struct Rows {
-    base: *const f32,
-    /// Bytes from row to row.
-    stride: usize,
-    /// Floats that are read of a row.
-    floats: usize,
-}
-
-/// The rows of some tokens on their way into the cache ahead of their use, some lines at a time. Nothing is read.
-struct Ahead<'a> {
-    rows: Rows,
-    /// Row of each token; none: its own number.
-    index: Option<&'a [u32]>,
-    /// Tokens still to come, and of the first of them where its row is and how many of its lines were fetched.
-    tokens: Range<usize>,
-    row: *const f32,
-    line: usize,
-    /// Lines of a row, and of all.
-    row_lines: usize,
-    lines: usize,
-}
-
-impl<'a> Ahead<'a> {
-    #[inline(always)]
-    fn new(rows: Rows, index: Option<&'a [u32]>, tokens: Range<usize>) -> Self {
-        // A row may begin anywhere in its first line.
-        let aligned = (rows.base as usize | rows.stride).is_multiple_of(LINE);
-        let row_lines = (4 * rows.floats).div_ceil(LINE) + usize::from(!aligned);
-        let lines = row_lines * tokens.len();
-        let mut ahead = Self { row: rows.base, rows, index, tokens, line: 0, row_lines, lines };
-        ahead.find();
-        ahead
-    }
-    #[inline(always)]
-    fn find(&mut self) {
-        if let Some(token) = self.tokens.clone().next() {
-            let row = self.index.map_or(token, |index| index[token] as usize);
-            self.row = self.rows.base.wrapping_byte_add(row * self.rows.stride);
-        }
-    }
-    /// Fetches the next lines, one part of `parts`.
-    #[inline(always)]
-    fn fetch<T: Tier>(&mut self, parts: usize) {
-        for _ in 0..self.lines.div_ceil(parts) {
-            if self.tokens.is_empty() {
-                return;
-            }
-            T::prefetch(self.row.wrapping_byte_add(self.line * LINE));
-            self.line += 1;
-            if self.line == self.row_lines {
-                self.line = 0;
-                self.tokens.start += 1;
-                self.find();
-            }
-        }
-    }
-}
-
 /// `out [panel][rows][n*16]` becomes the gradient.
 ///
 /// # Safety
@@ -147,39 +83,30 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32]) {
     let a = unsafe { g.a.panel(0, 0).add(g.column) }.cast_const();
     let a_stride = 4 * g.a.row_stride();
     stretches(g.tokens, g.part, BLOCK, |token, count| {
-        // Most often the block that comes next; where it is not, nothing but a few lines is lost.
-        let next = token + count..g.index.len().min(token + count + BLOCK);
-        let mut next_a = Ahead::new(Rows { base: a, stride: a_stride, floats: rows }, Some(g.index), next.clone());
+        // Most often the rows of the next block lie behind this one's; where they do not, some lines are asked for in vain.
+        let rows_behind = g.index[token] as usize + count;
+        let next_a = a.wrapping_byte_add(rows_behind * a_stride);
+        let parts = g.panels * row_tiles;
         for (p, out) in out.chunks_exact_mut(rows * n * LANES).enumerate() {
-            let last = p + 1 == g.panels;
-            let (next_p, next_d) = if last { (0, next.clone()) } else { (p + 1, token..token + count) };
-            let d = g.d.base.wrapping_byte_add(next_p * g.panel_stride);
-            let mut next_d = Ahead::new(Rows { base: d, stride: g.d.stride, floats: n * LANES }, None, next_d);
-            for (first, m) in tiles(rows, T::TOKEN_ROWS[n - 1]) {
-                if row_tiles >= AHEAD_TILES {
-                    next_d.fetch::<T>(row_tiles);
-                    if last {
-                        next_a.fetch::<T>(row_tiles);
-                    }
-                }
+            let d = |p: usize, token: usize| g.d.base.wrapping_byte_add(p * g.panel_stride + token * g.d.stride);
+            let next_d = if p + 1 == g.panels { d(0, token + count) } else { d(p + 1, token) };
+            for (i, (first, m)) in tiles(rows, T::TOKEN_ROWS[n - 1]).enumerate() {
+                let c = out[first * n * LANES..].as_mut_ptr();
+                let (tile, next_c) = (m * n * LANES, c.wrapping_add(m * n * LANES));
+                let call = TokensCall {
+                    next_c: Ahead::part(next_c, 4 * tile, (0, 1), count),
+                    next_a: Ahead::part(next_a, count * a_stride, (p * row_tiles + i, parts), count),
+                    next_b: Ahead::part(next_d, count * g.d.stride, (i, row_tiles), count),
+                    c,
+                    index: g.index[token..].as_ptr(),
+                    a: a.wrapping_add(first),
+                    a_stride,
+                    b: d(p, token),
+                    b_stride: g.d.stride,
+                    tokens: count,
+                };
                 // SAFETY: rows, tokens, panels and columns are in range by the caller's promise.
-                unsafe {
-                    let c = out.as_mut_ptr().add(first * n * LANES);
-                    // The next tile lies behind this one, of this panel or the next: its sums wait in L1 then.
-                    for line in m * n..(m + T::TOKEN_ROWS[n - 1]) * n {
-                        T::prefetch_write(c.wrapping_add(line * LANES));
-                    }
-                    let call = TokensCall {
-                        index: g.index.as_ptr().add(token),
-                        a: a.add(first),
-                        a_stride,
-                        b: g.d.base.byte_add(p * g.panel_stride + token * g.d.stride),
-                        b_stride: g.d.stride,
-                        tokens: count,
-                        c,
-                    };
-                    T::tokens(n, m, &call);
-                }
+                unsafe { T::tokens(n, m, &call) };
             }
         }
     });
@@ -208,14 +135,19 @@ pub(crate) unsafe fn embedded_weight_grad<T: Tier>(a: Columns, d: Columns, symbo
         for (first, m) in tiles(rows, T::TOKEN_ROWS[d.n - 1]) {
             // SAFETY: rows and columns are in range by the caller's promise.
             unsafe {
+                let c = out.as_mut_ptr().add(first * d.n * LANES);
+                let nothing = Ahead::nothing(c);
                 let call = TokensCall {
+                    next_c: nothing,
+                    next_a: nothing,
+                    next_b: nothing,
+                    c,
                     index: IN_ORDER.as_ptr(),
                     a: a.base.byte_add(symbol * a.stride).add(first),
                     a_stride: a.stride,
                     b: d.base.byte_add(symbol * d.stride),
                     b_stride: d.stride,
                     tokens: BLOCK.min(symbols - symbol),
-                    c: out.as_mut_ptr().add(first * d.n * LANES),
                 };
                 T::tokens(d.n, m, &call);
             }

@@ -32,10 +32,14 @@ pub struct LayerLayout {
 }
 
 impl LayerLayout {
-    /// Bytes of the matrices that a pass multiplies with: W_hh and, where the input is dense, W_ih.
-    pub fn multiplied_bytes(&self) -> usize {
+    /// Bytes of matrices above which every step of a layer waits for L3 even with many lanes (`doc/performance.md`).
+    const STREAMED_BYTES: usize = 10 << 20;
+
+    /// Whether the matrices that a pass multiplies with, W_hh and for a dense input W_ih, come from beyond a core's caches
+    /// at every step.
+    pub fn is_streamed(&self) -> bool {
         let dense = matches!(self.shape.input, Input::Dense(_) | Input::Pair(_));
-        4 * (self.w_hh.len() + if dense { self.w_ih.len() } else { 0 })
+        4 * (self.w_hh.len() + if dense { self.w_ih.len() } else { 0 }) > Self::STREAMED_BYTES
     }
 }
 

@@ -98,13 +98,12 @@ fn rows_of(p: &RowsProblem, body: RowsLoop, a: &[&mut [f32]], b: &[f32], init: &
     let mut acc = Acc([[CANARY; ACC_STRIDE]; MAX_ROWS]);
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
     let mut rows = [std::ptr::null(); MAX_ROWS];
-    let mut call = RowsCall {
-        init: [std::ptr::null(); MAX_ROWS],
-        acc: acc_at,
-        runs: p.runs,
-        run_bytes: 4 * p.run,
-        jump_bytes: 4 * p.gap,
-    };
+    let mut call = RowsCall::new(std::ptr::null(), acc_at, p.run);
+    (call.runs, call.run_stride) = (p.runs, 4 * (p.run + p.gap));
+    // What is asked for lies beyond the pages that are there.
+    let k = p.runs * p.run;
+    call.ahead = Ahead::part(b.as_ptr(), 64 * b.len(), (1, 2), k);
+    call.written = Ahead::part(acc_at.wrapping_add(1 << 24), 64 * k, (0, 1), k);
     for i in 0..p.m {
         rows[i] = a[i].as_ptr();
         // SAFETY: row i of the accumulators; both slices have n * 16 floats.
@@ -211,14 +210,19 @@ fn check_tokens(name: &str, body: TokensLoop, p: &TokensProblem, data: Data, exa
         let c = guarded(m * n * 16 + 16);
         c[..16].fill(CANARY);
         c[16..].copy_from_slice(start);
+        // Some of what is asked for lies beyond the pages that are there.
+        let (next_c, next_a) = (c[16..].as_ptr().wrapping_add(16 * n * m), a.as_ptr().wrapping_add(1 << 20));
         let call = TokensCall {
+            next_c: Ahead::part(next_c, 64 * n * m, (0, 1), tokens),
+            next_a: Ahead::part(next_a, 4 * m * tokens, (1, 2), tokens),
+            next_b: Ahead::nothing(b.as_ptr()),
+            c: c[16..].as_mut_ptr(),
             index: index.as_ptr(),
             a: a.as_ptr(),
             a_stride: 4 * a_stride,
             b: b.as_ptr(),
             b_stride: 4 * b_stride,
             tokens,
-            c: c[16..].as_mut_ptr(),
         };
         // SAFETY: index names rows of a; a, b and c have the sizes that the call says; the tier is available.
         unsafe { body(n, m, &call) };
