@@ -31,7 +31,7 @@ impl Acc {
 #[derive(Clone, Copy)]
 pub(crate) struct Ahead {
     /// Where the next request goes.
-    at: *const f32,
+    pub(crate) at: *const f32,
     /// Bytes further at each k.
     step: usize,
 }
@@ -41,11 +41,6 @@ impl Ahead {
     #[inline(always)]
     pub(crate) fn nothing(at: *const f32) -> Self {
         Self { at, step: 0 }
-    }
-    /// Where the loop begins to ask.
-    #[inline(always)]
-    pub(crate) fn at(&self) -> *const f32 {
-        self.at
     }
     /// Part `i` of `parts` of `bytes` from `begin` on, by a loop over k.
     #[inline(always)]
@@ -234,10 +229,16 @@ macro_rules! by_shape {
 }
 pub(crate) use by_shape;
 
+/// Tiles of at most `most` rows that `count` rows make.
+#[inline(always)]
+pub(crate) fn tile_count(count: usize, most: usize) -> usize {
+    count.div_ceil(most)
+}
+
 /// How `count` rows are cut into tiles of at most `most`: as few as will do, as even as they go.
 #[inline(always)]
 pub(crate) fn tiles(count: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
-    let pieces = count.div_ceil(most).max(1);
+    let pieces = tile_count(count, most).max(1);
     let (each, more) = (count / pieces, count % pieces);
     (0..pieces).map(move |i| (i * each + i.min(more), each + usize::from(i < more))).filter(|&(_, m)| m > 0)
 }

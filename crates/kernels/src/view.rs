@@ -162,7 +162,7 @@ impl Space {
     fn rows(self, tokens: usize, lanes: usize) -> usize {
         match self {
             Space::Rows => 1 + lanes + tokens,
-            // Not as many as a power of two has in it: the panels of a step would share a few sets of L2.
+            // Panels a power of two apart would share a few sets of L2.
             Space::Tokens if tokens >= 1024 && tokens.is_multiple_of(64) => tokens + 32,
             Space::Tokens => tokens,
             Space::Lanes => lanes,

@@ -150,9 +150,9 @@ macro_rules! tokens_loop {
                     n = inout(reg) call.tokens => _,
                     call = in(reg) call,
                     p = out(reg) _,
-                    nc = inout(reg) call.next_c.at() => _,
-                    na = inout(reg) call.next_a.at() => _,
-                    nb = inout(reg) call.next_b.at() => _,
+                    nc = inout(reg) call.next_c.at => _,
+                    na = inout(reg) call.next_a.at => _,
+                    nb = inout(reg) call.next_b.at => _,
                     $(out($register) _,)+
                     options(nostack),
                 );

@@ -151,6 +151,9 @@ pub(super) unsafe fn forward_of<T: Tier, const VARIANT: bool>(f: &Forward<'_>) {
     let most = T::ROWS[panels.per_panel() - 1];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
+    // Where the weights come from L3, each tile asks for its part of the panel that comes next, as the first of them alone
+    // would wait for all of it.
+    let streamed = f.layout.is_streamed();
     let mut kept = [Lanes::NONE; TILES];
     let mut all = tiles(f.lanes.len(), most);
     loop {
@@ -170,14 +173,14 @@ pub(super) unsafe fn forward_of<T: Tier, const VARIANT: bool>(f: &Forward<'_>) {
                     if let Some(next) = kept[..count].get(i + 1).filter(|_| !f.begun) {
                         expect_start::<T>(f, next, p);
                     }
-                    tile::<T, VARIANT>(f, at, acc_at, p, (i, count));
+                    tile::<T, VARIANT>(f, at, acc_at, p, streamed.then_some((i, count)));
                 }
             }
         }
     }
 }
 
-/// One panel of one tile, of several that take the panel one after the other.
+/// One panel of one tile. `part`: which of the tiles it is that share out asking for the next panel's weights.
 ///
 /// # Safety
 /// - as `forward`.
@@ -187,7 +190,7 @@ unsafe fn tile<T: Tier, const VARIANT: bool>(
     at: &Lanes,
     acc_at: *mut f32,
     p: usize,
-    part: (usize, usize),
+    part: Option<(usize, usize)>,
 ) {
     let shape = &f.layout.shape;
     let (panels, slots, m) = (shape.panels(), shape.slots(), at.m);
@@ -213,18 +216,15 @@ unsafe fn tile<T: Tier, const VARIANT: bool>(
             }
         }
         let params = f.weights.params.as_ptr();
-        // Where the weights come from L3, each tile asks for its part of the panel that comes next, as the first of them
-        // alone would wait for all of it.
         let next = if p + 1 < f.panels.end { p + 1 } else { f.panels.start };
-        let ahead = |w: *const f32, panels: Panels, k: usize| {
+        let ahead = |part, w: *const f32, panels: Panels, k: usize| {
             let bytes = 4 * k * panels.width(next) * LANES;
             Ahead::part(w.wrapping_add(panels.offset(next, k)), bytes, part, k)
         };
-        let streamed = f.layout.is_streamed();
         if f.x.is_some() {
             let w_ih = params.add(f.layout.w_ih.start);
-            if streamed {
-                call.ahead = ahead(w_ih, panels, shape.k_x());
+            if let Some(part) = part {
+                call.ahead = ahead(part, w_ih, panels, shape.k_x());
             }
             T::strided_rows(n, m, &at.x, w_ih.add(panels.offset(p, shape.k_x())), &mut call);
             for i in 0..m {
@@ -238,8 +238,8 @@ unsafe fn tile<T: Tier, const VARIANT: bool>(
             *init = init.add(h_slot);
         }
         let w_hh = params.add(f.layout.w_hh.start);
-        if streamed {
-            call.ahead = ahead(w_hh, h_panels, shape.k_h());
+        if let Some(part) = part {
+            call.ahead = ahead(part, w_hh, h_panels, shape.k_h());
         }
         if !VARIANT && shape.cell != Cell::Rnn {
             expect::<T>(f, at, p);

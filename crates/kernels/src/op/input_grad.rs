@@ -4,7 +4,7 @@
 //! slots (n, r, z), its h part (r, z, n_h). Before a reset dh_{t-1} is zero: that state was not used.
 
 use crate::pack::{Cell, LANES, LayerLayout, Panels, Weights};
-use crate::tile::{ACC_STRIDE, Acc, Ahead, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::tile::{ACC_STRIDE, Acc, Ahead, MAX_ROWS, RowsCall, Tier, tile_count, tiles};
 use crate::tokens::Tokens;
 use crate::vector::{Pointwise, Vector};
 use crate::view::At;
@@ -123,7 +123,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
         let next = t_hh.wrapping_add(d_h.offset(next, k_h));
         for part in Run::blocks(packed_h, usize::from(shape.cell == Cell::Gru), block) {
             let alive = g.tokens.alive(g.t, &g.lanes);
-            let count = alive.len().div_ceil(T::ROWS[n - 1]);
+            let count = tile_count(alive.len(), T::ROWS[n - 1]);
             // The block that comes next: of this panel, or the next one's first.
             let next = if part.k.end < k_h { w.wrapping_add(part.k.end * n * LANES) } else { next };
             let bytes = 4 * part.k.len() * n * LANES;

@@ -13,7 +13,7 @@
 //! takes the symbols in place of the tokens: `dW_ih = sum over s of E[s]^T D[s]`, D the symbol rows (`op/embedding.rs`).
 
 use crate::pack::LANES;
-use crate::tile::{Ahead, Tier, TokensCall, tiles};
+use crate::tile::{Ahead, Tier, TokensCall, tile_count, tiles};
 use crate::tokens::{Part, Tokens};
 use crate::vector::Vector;
 use crate::view::At;
@@ -77,7 +77,7 @@ pub(super) fn stretches(tokens: &Tokens, part: &Part, most: usize, mut f: impl F
 pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32]) {
     let n = g.d.n;
     let rows = out.len() / (n * LANES * g.panels);
-    let row_tiles = rows.div_ceil(T::TOKEN_ROWS[n - 1]);
+    let row_tiles = tile_count(rows, T::TOKEN_ROWS[n - 1]);
     out.fill(0.0);
     // SAFETY: row 0 of a exists, and the tile's columns are inside it.
     let a = unsafe { g.a.panel(0, 0).add(g.column) }.cast_const();
