@@ -336,6 +336,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_layer_of_more_than_ten_megabytes_is_streamed() {
+        let streamed =
+            |cell, input, hidden| Layout::new(&[LayerShape::new(cell, input, hidden)], None).layers()[0].is_streamed();
+        // 16 MB of W_hh; 8 MB with W_ih; 12 and 10.02.
+        assert!(streamed(Cell::Lstm, Input::Symbols(65), 1024));
+        assert!(!streamed(Cell::Lstm, Input::Dense(512), 512));
+        assert!(streamed(Cell::Gru, Input::Symbols(65), 1024));
+        assert!(streamed(Cell::Lstm, Input::Dense(770), 512));
+        // 10 MB is not more than that, and a product with symbols reads no W_ih.
+        assert!(!streamed(Cell::Lstm, Input::Dense(768), 512));
+        assert!(!streamed(Cell::Lstm, Input::Symbols(5000), 512));
+    }
+
     /// Without an embedding everything lies where it lay before there were any; with one it comes first, and moves
     /// the rest alike; a tied one takes nothing.
     #[test]
