@@ -1,7 +1,8 @@
-//! Weight gradients: the list of tiles. Each tile is a stretch of the flat gradient with one owner; no threads here.
+//! Weight gradients: the list of tiles. Each tile owns stretches of the flat gradient; no threads here.
 //!
 //! One GEMM per matrix over all T*B tokens after the time loop: `dW_ih = sum x_t^T dA_t`, `dW_hh = sum h_{t-1}^T dA_t`,
-//! `dW_head = sum h_t^T d_logits_t`; for symbols a sum per symbol; biases as sums of dA. With an embedding the sums per
+//! `dW_head = sum h_t^T d_logits_t`; for symbols a sum per symbol; biases as sums of dA. The tiles of dW_hh take both sums
+//! along, and those of dW_head its bias, because reading dA costs more than adding it. With an embedding the sums per
 //! symbol come first, and dW_ih and dE are made of them (`embedding_grad.rs`). With S shards each has a gradient of its
 //! own, added by a fixed tree: (0+1)+(2+3), ... Where the lanes are more than a network holds, they come in groups, one
 //! pass each: shard s of group g is shard g*S + s of all, so that N groups of B lanes give the bits of one network of N*B
@@ -11,8 +12,11 @@ use crate::embedding_grad::{EmbeddingGrad, EmbeddingTile};
 use crate::network::Network;
 use crate::params::Params;
 use crate::workspace::Bufs;
-use gatemill_crew::Crew;
-use gatemill_kernels::{BufId, Buffer, Cell, Kernels, LANES, Layout, Order, OutOfMemory, Panels, Part, WeightTile};
+use gatemill_crew::{Crew, Stretches};
+use gatemill_kernels::{
+    BufId, Buffer, Cell, Kernels, LANES, LayerLayout, Layout, Order, OutOfMemory, Panels, Part, Sums, WeightTile,
+};
+use std::ops::Range;
 
 /// Pieces that a matrix is cut into per worker, where its panels allow.
 const PIECES: usize = 2;
@@ -21,42 +25,68 @@ const TILE_PANELS: usize = 8;
 /// Columns of d that a stretch of the tree's sums takes at a time, in floats.
 const SUM_LEAF: usize = 1 << 16;
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Tile {
     /// Rows from `column` of a product with `a`, or with its dropped copy where the pass dropped and there is one: of the
-    /// states before in this order where there is one.
-    Rows { d: WeightTile, a: Read, column: usize, previous: Option<Order> },
-    /// A row per symbol.
-    Symbols { d: WeightTile },
+    /// states before in this order where there is one. Owns the rows, then what `along` names.
+    Rows { d: WeightTile, a: Read, column: usize, previous: Option<Order>, along: Along },
     /// Rows of dW_ih below an embedding, or of dE.
     Embedding(EmbeddingTile),
-    /// b_ih and b_hh of one panel.
-    Biases { d: WeightTile, n: NewState },
     /// p_i, p_f and p_o of one panel.
     Peepholes { gates: BufId, c: BufId, panel: usize, order: Order },
-    /// The readout's bias.
-    HeadBias { d: WeightTile },
 }
+
+/// What a tile owns: its rows, dW_ih by symbol, biases.
+type Owned = [Range<usize>; 3];
 
 /// Rows that were read, and their dropped copies.
 type Read = (BufId, Option<BufId>);
 
-/// What the biases of n receive, beside those of the other gates.
-#[derive(Debug, Clone, Copy)]
-enum NewState {
-    /// There is no n: both biases alike.
-    None,
+/// The sums that a tile takes along: of which vectors of each panel.
+#[derive(Debug, Clone, Default)]
+struct Along {
+    symbols: Range<usize>,
+    all: Range<usize>,
+    biases: Biases,
+    /// Where they go: dW_ih by symbol, biases. Nothing is summed where it has no place.
+    owned: [Range<usize>; 2],
+}
+
+/// How the sums over all tokens become the biases of a panel.
+#[derive(Debug, Clone, Copy, Default)]
+enum Biases {
+    /// There is one: the readout's.
+    #[default]
+    One,
+    /// b_ih and b_hh alike: no n.
+    Alike,
     /// b_in takes d_n, b_hn takes r * d_n, which is slot 3.
     ResetAfter,
     /// Both take d_n, which is first among the x gates and last among the h gates.
     ResetBefore,
 }
 
+impl Biases {
+    /// Of `[b_ih, b_hh]` of one panel, into which the sums of its vectors were put from its begin on.
+    fn arrange(self, panel: &mut [f32]) {
+        let half = panel.len() / 2;
+        // A GRU's x order is (n, r, z), its h order (r, z, n).
+        let last_h = match self {
+            Biases::One => return,
+            Biases::Alike => return panel.copy_within(..half, half),
+            Biases::ResetAfter => 3 * LANES,
+            Biases::ResetBefore => 0,
+        };
+        panel.copy_within(last_h..last_h + LANES, half + 2 * LANES);
+        panel.copy_within(LANES..half, half);
+    }
+}
+
 /// The tiles of a network's gradient and the gradients of its shards.
 #[derive(Debug)]
 pub struct WeightGrads {
-    borders: Vec<usize>,
     tiles: Vec<Tile>,
+    owned: Stretches<3>,
     /// One per shard of each group, `[layout.params()]` each; the first becomes the sum.
     shards: Vec<Buffer>,
     /// Shards of a group.
@@ -78,11 +108,9 @@ impl WeightGrads {
         workers: usize,
     ) -> Result<Self, OutOfMemory> {
         assert!((1..=lanes).contains(&per_group) && groups > 0, "{per_group} shards of {lanes} lanes, {groups} groups");
-        let mut list = List { borders: vec![0], tiles: Vec::new(), pieces: PIECES * workers };
+        let mut list = List { tiles: Vec::new(), owned: Vec::new(), pieces: PIECES * workers };
         let embedding = EmbeddingGrad::new(layout, bufs)?;
-        for (tile, floats) in embedding.iter().flat_map(EmbeddingGrad::row_tiles) {
-            list.push(Tile::Embedding(tile), floats);
-        }
+        list.embedding(0, embedding.iter().flat_map(EmbeddingGrad::row_tiles));
         // The dropped copy is what was read where the pass dropped.
         let read = |level: usize| (bufs.levels[level].y(), bufs.levels[level].dropped);
         for (l, (layer, b)) in layout.layers().iter().zip(&bufs.layers).enumerate() {
@@ -91,62 +119,55 @@ impl WeightGrads {
                 level => Some(read(level - 1)),
             };
             let s = layer.shape;
-            let gru = s.cell == Cell::Gru;
-            let d = |p: usize, first_vector: usize| {
-                let vectors = s.panels().width(p);
-                WeightTile { d: b.gates, panel: p, panels: 1, first_vector, vectors }
+            let d = |p: usize| WeightTile {
+                d: b.gates,
+                panel: p,
+                panels: 1,
+                first_vector: 0,
+                vectors: s.panels().width(p),
             };
             if let Some(e) = embedding.as_ref().filter(|_| s.embedded()) {
-                e.ih_tiles(l).for_each(|(tile, floats)| list.push(Tile::Embedding(tile), floats));
-            } else {
-                match x {
-                    Some(x) if s.symbols().is_none() => list.rows(s.panels(), |p| d(p, 0), x, s.k_x(), None),
-                    _ => (0..s.panels().count())
-                        .for_each(|p| list.push(Tile::Symbols { d: d(p, 0) }, s.k_x() * d(p, 0).vectors * LANES)),
-                }
+                list.embedding(layer.w_ih.start, e.ih_tiles(l));
+            } else if let Some(a) = x.filter(|_| s.symbols().is_none()) {
+                let x = Matrix { at: layer.w_ih.start, panels: s.panels(), k: s.k_x(), a, previous: None };
+                list.rows(&x, d, |_| Default::default());
             }
-            let d_h = |p: usize| WeightTile { vectors: s.h_panels().width(p), ..d(p, usize::from(gru)) };
-            list.rows(s.h_panels(), d_h, (b.h, None), s.k_h(), Some(layer.order));
+            let first_vector = usize::from(s.cell == Cell::Gru);
+            let d_h = |p: usize| WeightTile { vectors: s.h_panels().width(p), first_vector, ..d(p) };
+            let (at, a, previous) = (layer.w_hh.start, (b.h, None), Some(layer.order));
+            let h = Matrix { at, panels: s.h_panels(), k: s.k_h(), a, previous };
+            list.rows(&h, d_h, |panels| along_h(layer, panels));
             match (b.inner, b.back.and_then(|back| back.projection)) {
-                (Some(m), Some((d_p, _))) => list.row_major(s.inner_panels(), d_p, (m, None), s.k_inner()),
+                (Some(m), Some((d_p, _))) => list.row_major(&inner(layer, m), d_p, |_| Default::default()),
                 // W_hn from d_n, slot 0.
                 (Some(r_h), None) => {
-                    list.rows(
-                        s.inner_panels(),
-                        |p| WeightTile { vectors: 1, ..d(p, 0) },
-                        (r_h, None),
-                        s.k_inner(),
-                        None,
-                    );
+                    let d_n = |p: usize| WeightTile { vectors: 1, ..d(p) };
+                    list.rows(&inner(layer, r_h), d_n, |_| Default::default());
                 }
                 (None, _) => {}
             }
             if let Some(c) = b.c.filter(|_| s.variant.peepholes) {
                 for panel in 0..s.unit_vectors().count() {
-                    list.push(Tile::Peepholes { gates: b.gates, c, panel, order: layer.order }, 3 * LANES);
+                    let at = layer.peepholes.start + panel * 3 * LANES;
+                    let tile = Tile::Peepholes { gates: b.gates, c, panel, order: layer.order };
+                    list.push(tile, [at..at + 3 * LANES, 0..0, 0..0]);
                 }
-            }
-            for p in (0..s.panels().count()).filter(|_| s.variant.bias) {
-                let n = match (s.cell, s.variant.reset_before) {
-                    (Cell::Gru, false) => NewState::ResetAfter,
-                    (Cell::Gru, true) => NewState::ResetBefore,
-                    _ => NewState::None,
-                };
-                list.push(Tile::Biases { d: d(p, 0), n }, 2 * d(p, 0).vectors * LANES);
             }
         }
         let top = bufs.levels.len().checked_sub(1).map(read).or(bufs.x.map(|x| (x, None)));
-        if let (Some(head), Some(logits), Some(top)) = (layout.head(), bufs.logits, top) {
-            let panels = head.panels();
-            list.row_major(panels, logits, top, head.k_h());
-            for p in (0..panels.count()).filter(|_| !head.b.is_empty()) {
-                let d = row_major(panels, logits, p);
-                list.push(Tile::HeadBias { d }, d.vectors * LANES);
-            }
+        if let (Some(head), Some(logits), Some(a)) = (layout.head(), bufs.logits, top) {
+            let (panels, k) = (head.panels(), head.k_h());
+            let w = Matrix { at: head.w.start, panels, k, a, previous: None };
+            list.row_major(&w, logits, |p| {
+                let all = panels.first(p.start)..panels.first(p.end - 1) + panels.width(p.end - 1);
+                let of = |vector: usize| head.b.start + vector * LANES;
+                let biases = if head.b.is_empty() { 0..0 } else { of(all.start)..of(all.end) };
+                Along { all, owned: [0..0, biases], ..Along::default() }
+            });
         }
-        assert_eq!(list.borders.last(), Some(&layout.params()), "the tiles do not cover the parameters");
+        let owned = Stretches::new(list.owned, layout.params());
         let shards = (0..per_group * groups).map(|_| Buffer::zeroed(layout.params())).collect::<Result<_, _>>()?;
-        Ok(Self { borders: list.borders, tiles: list.tiles, shards, per_group, embedding, lanes })
+        Ok(Self { tiles: list.tiles, owned, shards, per_group, embedding, lanes })
     }
 
     /// The gradient, summed over shards: `[layout.params()]`, packed.
@@ -193,21 +214,22 @@ impl WeightGrads {
             }
             let (part, tiles, embedding) = (&part, &self.tiles, self.embedding.as_ref());
             let shard = &mut self.shards[group * self.per_group + s];
-            crew.tiles(shard, &self.borders, |i, out| match tiles[i] {
-                Tile::Rows { d, a: (a, dropped), column, previous } => {
-                    let a = dropped.filter(|_| network.dropped()).unwrap_or(a);
-                    kernels.weight_grad(ws, &d, (a, column, previous), part, out);
+            crew.stretches(shard, &self.owned, |i, [out, by_symbol, biases]| match &tiles[i] {
+                Tile::Rows { d, a: (a, dropped), column, previous, along } => {
+                    let a = dropped.filter(|_| network.dropped()).unwrap_or(*a);
+                    let symbols = (!by_symbol.is_empty()).then(|| (along.symbols.clone(), ids, by_symbol));
+                    let all = (!biases.is_empty()).then(|| (along.all.clone(), &mut *biases));
+                    kernels.weight_grad(ws, d, (a, *column, *previous), part, out, Sums { symbols, all });
+                    let each = (biases.len() / d.panels).max(1);
+                    biases.chunks_exact_mut(each).for_each(|panel| along.biases.arrange(panel));
                 }
-                Tile::Symbols { d } => kernels.symbol_grad(ws, &d, ids, part, out),
                 Tile::Embedding(tile) => {
                     if let Some(embedding) = embedding {
-                        embedding.compute(kernels, &weights, tile, out);
+                        embedding.compute(kernels, &weights, *tile, out);
                     }
                 }
-                Tile::HeadBias { d } => kernels.bias_grad(ws, &d, part, out),
-                Tile::Biases { d, n } => biases(kernels, network, d, n, part, out),
                 Tile::Peepholes { gates, c, panel, order } => {
-                    kernels.peephole_grad(ws, (gates, c), (panel, order), part, out)
+                    kernels.peephole_grad(ws, (*gates, *c), (*panel, *order), part, out)
                 }
             });
             if let Some(embedding) = &mut self.embedding {
@@ -232,66 +254,92 @@ impl WeightGrads {
     }
 }
 
-/// Both biases of a panel have the same gradient, but for a GRU's n.
-fn biases(kernels: &Kernels, network: &Network, d: WeightTile, n: NewState, part: &Part, out: &mut [f32]) {
-    let ws = network.workspace();
-    let (ih, hh) = out.split_at_mut(d.vectors * LANES);
-    kernels.bias_grad(ws, &d, part, ih);
-    match n {
-        NewState::None => hh.copy_from_slice(ih),
-        // x order is (n, r, z), h order (r, z, n).
-        NewState::ResetAfter => {
-            hh[..2 * LANES].copy_from_slice(&ih[LANES..]);
-            let n_h = WeightTile { first_vector: 3, vectors: 1, ..d };
-            kernels.bias_grad(ws, &n_h, part, &mut hh[2 * LANES..]);
-        }
-        NewState::ResetBefore => {
-            hh[..2 * LANES].copy_from_slice(&ih[LANES..]);
-            hh[2 * LANES..].copy_from_slice(&ih[..LANES]);
-        }
-    }
+/// What the tile of dW_hh of these panels takes along, and where: dW_ih of symbols, and the biases.
+fn along_h(layer: &LayerLayout, p: Range<usize>) -> Along {
+    let s = layer.shape;
+    let (panels, count) = (s.panels(), p.len());
+    let (x, rows) = (panels.width(p.start), s.k_x());
+    // Of a GRU's four slots the last is n's part of h.
+    let (biases, all) = match (s.cell, s.variant.reset_before) {
+        (Cell::Gru, false) => (Biases::ResetAfter, x + 1),
+        (Cell::Gru, true) => (Biases::ResetBefore, x),
+        _ => (Biases::Alike, x),
+    };
+    let stretch = |at: usize, rows: usize, present: bool| {
+        let begin = at + panels.offset(p.start, rows);
+        if present { begin..begin + count * rows * x * LANES } else { 0..0 }
+    };
+    let by_symbol = stretch(layer.w_ih.start, rows, s.symbols().is_some() && !s.embedded());
+    let both = stretch(layer.bias.start, 2, s.variant.bias);
+    Along { symbols: 0..x, all: 0..all, biases, owned: [by_symbol, both] }
 }
 
-/// The columns of panel `p` of plain rows of d.
-fn row_major(panels: Panels, d: BufId, p: usize) -> WeightTile {
-    WeightTile { d, panel: 0, panels: 1, first_vector: panels.first(p), vectors: panels.width(p) }
+/// The matrix of a layer's second product, read from `a`.
+fn inner(layer: &LayerLayout, a: BufId) -> Matrix {
+    let s = layer.shape;
+    Matrix { at: layer.inner.start, panels: s.inner_panels(), k: s.k_inner(), a: (a, None), previous: None }
+}
+
+/// A matrix `[panel][k][n*16]` of the flat gradient, `at` its begin, and the rows whose product with d it is.
+struct Matrix {
+    at: usize,
+    panels: Panels,
+    k: usize,
+    a: Read,
+    previous: Option<Order>,
 }
 
 struct List {
-    borders: Vec<usize>,
     tiles: Vec<Tile>,
+    owned: Vec<Owned>,
     /// Pieces of a matrix.
     pieces: usize,
 }
 
 impl List {
-    fn push(&mut self, tile: Tile, len: usize) {
-        let begin = self.borders.last().copied().unwrap_or(0);
-        self.borders.push(begin + len);
+    fn push(&mut self, tile: Tile, owned: Owned) {
         self.tiles.push(tile);
+        self.owned.push(owned);
     }
-    /// A matrix of k rows: several panels a tile where there are many, several tiles a panel where there are few.
-    fn rows(&mut self, panels: Panels, d: impl Fn(usize) -> WeightTile, a: Read, k: usize, previous: Option<Order>) {
+    /// Tiles that lie one behind the other, with their floats.
+    fn embedding(&mut self, mut at: usize, tiles: impl Iterator<Item = (EmbeddingTile, usize)>) {
+        for (tile, floats) in tiles {
+            self.push(Tile::Embedding(tile), [at..at + floats, 0..0, 0..0]);
+            at += floats;
+        }
+    }
+    /// A matrix of k rows: several panels a tile where there are many, several tiles a panel where there are few. The first
+    /// tile of some panels takes `along` of them along.
+    fn rows(&mut self, m: &Matrix, d: impl Fn(usize) -> WeightTile, along: impl Fn(Range<usize>) -> Along) {
+        let panels = m.panels;
         let most = (panels.count() / self.pieces).clamp(1, TILE_PANELS);
         let mut p = 0;
         while p < panels.count() {
             // The last panel may be narrower: it has a tile of its own.
             let alike = (p..panels.count()).take_while(|&q| panels.width(q) == panels.width(p)).take(most).count();
-            self.row_pieces(WeightTile { panels: alike, ..d(p) }, a, k, previous, self.pieces / panels.count());
+            self.row_pieces(m, p, WeightTile { panels: alike, ..d(p) }, along(p..p + alike));
             p += alike;
         }
     }
     /// A matrix of k rows whose d lies in plain rows.
-    fn row_major(&mut self, panels: Panels, d: BufId, a: Read, k: usize) {
-        for p in 0..panels.count() {
-            self.row_pieces(row_major(panels, d, p), a, k, None, self.pieces / panels.count());
+    fn row_major(&mut self, m: &Matrix, d: BufId, along: impl Fn(Range<usize>) -> Along) {
+        for p in 0..m.panels.count() {
+            let (first_vector, vectors) = (m.panels.first(p), m.panels.width(p));
+            self.row_pieces(m, p, WeightTile { d, panel: 0, panels: 1, first_vector, vectors }, along(p..p + 1));
         }
     }
-    fn row_pieces(&mut self, d: WeightTile, a: Read, k: usize, previous: Option<Order>, pieces: usize) {
-        let pieces = if d.panels > 1 { 1 } else { pieces.clamp(1, k) };
+    /// The tiles of panel `p` of `m`, or of the `d.panels` from there on.
+    fn row_pieces(&mut self, m: &Matrix, p: usize, d: WeightTile, along: Along) {
+        let (panels, k) = (m.panels.count(), m.k);
+        let pieces = if d.panels > 1 { 1 } else { (self.pieces / panels).clamp(1, k) };
+        let (at, width) = (m.at + m.panels.offset(p, k), d.vectors * LANES * d.panels);
         for i in 0..pieces {
             let (begin, end) = (i * k / pieces, (i + 1) * k / pieces);
-            self.push(Tile::Rows { d, a, column: begin, previous }, (end - begin) * d.vectors * LANES * d.panels);
+            let along = if i == 0 { along.clone() } else { Along::default() };
+            let [by_symbol, biases] = along.owned.clone();
+            let (a, previous) = (m.a, m.previous);
+            let owned = [at + begin * width..at + end * width, by_symbol, biases];
+            self.push(Tile::Rows { d, a, column: begin, previous, along }, owned);
         }
     }
 }

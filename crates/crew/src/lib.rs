@@ -10,9 +10,10 @@ mod wait; // spinning, then yielding
 mod lanes; // each worker takes lanes through the whole pass
 mod units; // a team shares the hidden units of every step
 
-mod tiles; // outputs cut at listed borders, each with one owner
+mod tiles; // outputs cut into pieces, each with one owner
 
 mod peak; // what the machine gives at most
 
 pub use pool::{Crew, CrewError};
+pub use tiles::Stretches;
 pub use units::Split;

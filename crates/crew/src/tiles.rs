@@ -1,7 +1,29 @@
-//! Tiles: a flat output cut at listed borders, each piece a plain `&mut` slice with one owner. Who is free takes the next.
+//! Tiles: a flat output cut into pieces, each a plain `&mut` slice with one owner. Who is free takes the next.
 
 use crate::Crew;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Which stretches of a flat buffer belong to each of some tiles: N apiece, any of them empty.
+#[derive(Debug)]
+pub struct Stretches<const N: usize> {
+    of: Vec<[Range<usize>; N]>,
+    len: usize,
+}
+
+impl<const N: usize> Stretches<N> {
+    /// The stretches of each tile. Panics where two overlap or one is missing: together they are `0..len`.
+    pub fn new(of: Vec<[Range<usize>; N]>, len: usize) -> Self {
+        let mut all: Vec<Range<usize>> = of.iter().flatten().filter(|r| !r.is_empty()).cloned().collect();
+        all.sort_by_key(|r| r.start);
+        let end = all.iter().fold(0, |end, r| {
+            assert_eq!(r.start, end, "stretches: {r:?} begins elsewhere than where the one before it ends");
+            r.end
+        });
+        assert_eq!(end, len, "stretches: they end before or beyond the buffer");
+        Self { of, len }
+    }
+}
 
 /// The begin of a slice that is cut up among workers.
 struct Begin<T>(*mut T);
@@ -12,7 +34,7 @@ unsafe impl<T: Send> Sync for Begin<T> {}
 impl<T> Begin<T> {
     /// # Safety
     /// - the range is inside the slice, and no other piece that lives overlaps it.
-    unsafe fn piece<'a>(&self, range: std::ops::Range<usize>) -> &'a mut [T] {
+    unsafe fn piece<'a>(&self, range: Range<usize>) -> &'a mut [T] {
         // SAFETY: the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.0.add(range.start), range.len()) }
     }
@@ -46,6 +68,22 @@ impl Crew {
         self.each(borders.len() - 1, |i| f(i, unsafe { begin.piece(borders[i]..borders[i + 1]) }));
     }
 
+    /// Calls `f(i, stretches of tile i)` for every tile, on all workers. Panics where the stretches are not those of `out`.
+    pub fn stretches<T: Send, const N: usize>(
+        &self,
+        out: &mut [T],
+        stretches: &Stretches<N>,
+        f: impl Fn(usize, [&mut [T]; N]) + Sync,
+    ) {
+        assert_eq!(out.len(), stretches.len, "stretches: of another buffer");
+        let begin = Begin(out.as_mut_ptr());
+        self.each(stretches.of.len(), |i| {
+            // SAFETY: no two stretches overlap and none leaves `out`, as `Stretches::new` has checked; each number is given
+            // out once.
+            f(i, std::array::from_fn(|n| unsafe { begin.piece(stretches.of[i][n].clone()) }));
+        });
+    }
+
     /// Cuts equally long slices alike, at multiples of `block`, into pieces of about `leaf`, and calls
     /// `f(first element, pieces)`, on all workers. For work whose result does not depend on the cut.
     ///
@@ -72,6 +110,30 @@ impl Crew {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_tile_has_its_stretches() {
+        let crew = Crew::new(3).unwrap();
+        let of = vec![[4..6, 0..1], [1..4, 9..9], [9..9, 6..9]];
+        let stretches = Stretches::new(of.clone(), 9);
+        let mut out = vec![0; 9];
+        crew.stretches(&mut out, &stretches, |i, parts| {
+            for (part, (slice, range)) in parts.into_iter().zip(&of[i]).enumerate() {
+                assert_eq!(slice.len(), range.len());
+                slice.fill(10 * (i + 1) + part);
+            }
+        });
+        assert_eq!(out, [11, 20, 20, 20, 10, 10, 31, 31, 31]);
+    }
+
+    #[test]
+    fn stretches_that_overlap_or_leave_something_out_panic() {
+        let cases: [&[Range<usize>]; 5] = [&[0..4, 3..6], &[0..2, 3..6], &[1..6, 0..0], &[0..5, 5..5], &[0..6, 6..7]];
+        for case in cases {
+            let made = std::panic::catch_unwind(|| Stretches::new(case.iter().map(|r| [r.clone()]).collect(), 6));
+            assert!(made.is_err(), "{case:?}");
+        }
+    }
 
     #[test]
     fn every_tile_is_visited_once_with_its_own_slice() {

@@ -57,7 +57,8 @@ pub use pack::{
 };
 pub use random::{Purpose, philox, uniform};
 pub use run::{
-    GateGradOp, GatesOp, HeadGradOp, InputGradOp, InputOp, LevelOp, Op, Pass, ReadOp, ReadoutOp, WeightTile, WriteOp,
+    GateGradOp, GatesOp, HeadGradOp, InputGradOp, InputOp, LevelOp, Op, Pass, ReadOp, ReadoutOp, Sums, WeightTile,
+    WriteOp,
 };
 pub use stack::{Direction, StackError, StackShape};
 pub use table::{Kernels, TileRows};

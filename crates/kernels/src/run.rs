@@ -12,11 +12,12 @@ use crate::op::input::InputProduct;
 use crate::op::input_grad::InputGrad;
 use crate::op::level::{Level, Masks};
 use crate::op::readout::{HeadGrad, Loss, Readout};
-use crate::op::weight_grad::{Columns as Rows, WeightGrad};
+use crate::op::weight_grad::{Along, Columns as Rows, WeightGrad};
 use crate::pack::{Cell, Embedding, HeadLayout, Input, LANES, LayerLayout, LayerShape, Weights, round_up};
 use crate::table::Kernels;
 use crate::tokens::{Order, Part, Tokens};
 use crate::view::{At, BufId, Columns, Share, Space, Workspace};
+use std::ops::Range;
 
 mod ops; // operations as data
 
@@ -333,6 +334,7 @@ impl Kernels {
             lanes: share.lanes(),
             d_h_panels: if o.d_h.is_some() { share.part(l.shape.d_h_panels().count()) } else { 0..0 },
             d_x_panels: if o.d_x.is_some() { share.part(l.shape.d_x_panels().count()) } else { 0..0 },
+            own_panels: share.part(l.shape.slots().count()),
         };
         // SAFETY: as in `gates`.
         unsafe { (self.table().input_grad)(&g) }
@@ -352,6 +354,16 @@ pub struct WeightTile {
     pub first_vector: usize,
     /// Vectors.
     pub vectors: usize,
+}
+
+/// Sums of a tile's d rows that a weight gradient takes along, while they are at hand: of some vectors of each of the tile's
+/// panels, or of a row-major d. In the same order: tokens ascending.
+#[derive(Debug, Default)]
+pub struct Sums<'a> {
+    /// Vectors, the symbol of each token, and `[panel][V][n*16]`: for each symbol the sum of its tokens' rows.
+    pub symbols: Option<(Range<usize>, &'a [u32], &'a mut [f32])>,
+    /// Vectors and a stretch per panel, whose first n*16 floats become the sum of all rows and the rest 0.
+    pub all: Option<(Range<usize>, &'a mut [f32])>,
 }
 
 /// Panics where the embedding lacks symbols or columns of the layer.
@@ -398,10 +410,10 @@ impl Kernels {
         Rows { base, stride: 4 * floats, n: tile.vectors }
     }
 
-    /// `out [panel][rows][n*16] = sum over tokens a[row(token)][column..]^T d[token]`, tokens of `part` ascending.
+    /// `out [panel][rows][n*16] = sum over tokens a[row(token)][column..]^T d[token]`, tokens of `part` ascending, and `sums`.
     ///
     /// `previous`: row(token) is that of the state before it in this order (W_hh), else the token's own (W_ih, readout).
-    /// Panics where the tile is not inside its buffers.
+    /// Panics where the tile is not inside its buffers, or a length is wrong.
     pub fn weight_grad(
         &self,
         ws: &Workspace,
@@ -409,6 +421,7 @@ impl Kernels {
         (a, column, previous): (BufId, usize, Option<Order>),
         part: &Part,
         out: &mut [f32],
+        sums: Sums<'_>,
     ) {
         let d = self.columns(ws, tile);
         let grid = ws.grid(a);
@@ -420,11 +433,23 @@ impl Kernels {
         assert!(end <= grid.width(), "weight gradient: columns {column}..{end}");
         let tokens: &Tokens = ws.tokens();
         inside(tokens, part);
+        let vectors =
+            |v: Range<usize>| self.columns(ws, &WeightTile { first_vector: v.start, vectors: v.len(), ..*tile });
+        let symbols = sums.symbols.map(|(v, ids, out)| {
+            let whole = out.len().is_multiple_of(v.len() * LANES * tile.panels);
+            assert!(ids.len() >= tokens.count() && whole, "weight gradient: symbols");
+            (vectors(v), ids, out)
+        });
+        let all = sums.all.map(|(v, out)| {
+            let fits = out.len().is_multiple_of(tile.panels) && out.len() / tile.panels >= v.len() * LANES;
+            assert!(fits, "weight gradient: {} floats for sums of {v:?} of {} panels", out.len(), tile.panels);
+            (vectors(v), out)
+        });
         let index = previous.map_or(tokens.own_rows(), |order| tokens.prev_rows(order));
         let panel_stride = 4 * ws.at(tile.d).panel_stride();
         let g = WeightGrad { a: ws.at(a), column, index, d, panels: tile.panels, panel_stride, tokens, part };
-        // SAFETY: rows come from Tokens; columns, tile and out were just checked.
-        unsafe { (self.table().weight_grad)(&g, out) }
+        // SAFETY: rows come from Tokens; columns, tile, out and sums were just checked.
+        unsafe { (self.table().weight_grad)(&g, out, Along { symbols, all }) }
     }
 
     /// `out [V][n*16]`: for each symbol the sum of the d rows of its tokens, in order. Panics as `weight_grad`.
@@ -435,16 +460,6 @@ impl Kernels {
         inside(tokens, part);
         // SAFETY: just checked.
         unsafe { (self.table().symbol_grad)(d, ids, tokens, part, out) }
-    }
-
-    /// `out [n*16]`: the sum of all d rows, in order. Panics as `weight_grad`.
-    pub fn bias_grad(&self, ws: &Workspace, tile: &WeightTile, part: &Part, out: &mut [f32]) {
-        let d = self.columns(ws, tile);
-        let tokens = ws.tokens();
-        assert!(out.len() == tile.vectors * LANES, "bias gradient: {} floats", out.len());
-        inside(tokens, part);
-        // SAFETY: just checked.
-        unsafe { (self.table().bias_grad)(d, tokens, part, out) }
     }
 
     /// Start rows `[rows][slots*16]` of one panel of a layer, from row `first` on, from its masters and, where it has

@@ -15,7 +15,7 @@ use crate::op::level::Level;
 use crate::op::readout::{HeadGrad, Readout};
 use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
 use crate::op::variant::inner::InnerGrad;
-use crate::op::weight_grad::{Columns, WeightGrad};
+use crate::op::weight_grad::{Along, Columns, WeightGrad};
 use crate::pack::Panels;
 use crate::tokens::{Order, Part, Tokens};
 use crate::view::Column;
@@ -38,9 +38,8 @@ pub(crate) struct Table {
     pub(crate) input_grad: unsafe fn(&InputGrad<'_>),
     pub(crate) readout: unsafe fn(&Readout<'_>),
     pub(crate) head_grad: unsafe fn(&HeadGrad<'_>),
-    pub(crate) weight_grad: unsafe fn(&WeightGrad<'_>, &mut [f32]),
+    pub(crate) weight_grad: unsafe fn(&WeightGrad<'_>, &mut [f32], Along<'_>),
     pub(crate) symbol_grad: unsafe fn(Columns, &[u32], &Tokens, &Part, &mut [f32]),
-    pub(crate) bias_grad: unsafe fn(Columns, &Tokens, &Part, &mut [f32]),
     pub(crate) embedded_weight_grad: unsafe fn(Columns, Columns, usize, &mut [f32]),
     pub(crate) embedding_grad: unsafe fn(&EmbeddingGrad<'_>, &mut [f32]),
     pub(crate) attend: unsafe fn(&Memory<'_>, &mut [f32], &mut [f32]),
@@ -121,7 +120,7 @@ macro_rules! entries {
             use crate::op::{gate_grad::Backward, gates::Forward, input::InputProduct, input_grad::InputGrad};
             use crate::op::attend::{Memory, MemoryGrad};
             use crate::op::{derive::StartRows, embedding::EmbeddingGrad, level::Level};
-            use crate::op::{readout::{HeadGrad, Readout}, weight_grad::{Columns, WeightGrad}};
+            use crate::op::{readout::{HeadGrad, Readout}, weight_grad::{Along, Columns, WeightGrad}};
             use crate::op::update::{Adam, Gradient, Momentum, RootSquare};
             use crate::pack::Panels;
             use crate::op::variant::inner::InnerGrad;
@@ -145,13 +144,11 @@ macro_rules! entries {
             entry!([$($features)?] level(l: &Level<'_>) = op::level::level::<$tiles>);
             entry!([$($features)?] readout(r: &Readout<'_>) = op::readout::readout::<$tiles>);
             entry!([$($features)?] head_grad(g: &HeadGrad<'_>) = op::readout::head_grad::<$tiles>);
-            entry!([$($features)?] weight_grad(g: &WeightGrad<'_>, out: &mut [f32])
+            entry!([$($features)?] weight_grad(g: &WeightGrad<'_>, out: &mut [f32], along: Along<'_>)
                 = op::weight_grad::weight_grad::<$tiles>);
             entry!([$($features)?] symbol_grad(
                 d: Columns, ids: &[u32], tokens: &Tokens, part: &Part, out: &mut [f32])
                 = op::weight_grad::symbol_grad::<V>);
-            entry!([$($features)?] bias_grad(d: Columns, tokens: &Tokens, part: &Part, out: &mut [f32])
-                = op::weight_grad::bias_grad::<V>);
             entry!([$($features)?] embedded_weight_grad(a: Columns, d: Columns, symbols: usize, out: &mut [f32])
                 = op::weight_grad::embedded_weight_grad::<$tiles>);
             entry!([$($features)?] embedding_grad(g: &EmbeddingGrad<'_>, out: &mut [f32])
@@ -190,7 +187,7 @@ macro_rules! entries {
                 variant: Variants {
                     forward: variant_forward, inner, backward: variant_backward, output_grad, inner_grad, peephole_grad,
                 },
-                input, forward, level, backward, input_grad, readout, head_grad, weight_grad, symbol_grad, bias_grad,
+                input, forward, level, backward, input_grad, readout, head_grad, weight_grad, symbol_grad,
                 embedded_weight_grad, embedding_grad, attend, attend_grad, sum_squares, add, adam, root_square, momentum, sgd, start_rows,
                 transpose, tanh, sigmoid, exp, fma_chains, read,
                 chains: <$tiles as Tier>::CHAINS,

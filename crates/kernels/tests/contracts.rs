@@ -2,7 +2,7 @@
 
 use gatemill_kernels::{
     Arrays, BufId, Cell, Columns, Dropout, Embedding, GateGradOp, GatesOp, HeadGradOp, Input, InputGradOp, Kernels,
-    LayerShape, Layout, LevelOp, Op, Order, Panels, Part, Pass, ReadoutOp, Space, StackShape, Tokens, Variant,
+    LayerShape, Layout, LevelOp, Op, Order, Panels, Part, Pass, ReadoutOp, Space, StackShape, Sums, Tokens, Variant,
     WeightTile, Weights, Workspace,
 };
 
@@ -116,7 +116,13 @@ impl Field {
             (self.h, column, Some(Order::Ascending)),
             &part,
             &mut vec![0.0; len],
+            Sums::default(),
         );
+    }
+    /// All columns of h against the tile, and these sums.
+    fn weight_grad_with(&self, tile: WeightTile, sums: Sums<'_>) {
+        let h = (self.h, 0, Some(Order::Ascending));
+        Kernels::best().weight_grad(&self.ws, &tile, h, &ALL, &mut [0.0; 64 * H], sums);
     }
 }
 
@@ -136,7 +142,9 @@ fn the_field_itself_is_accepted() {
     f.run(Op::Level(f.level_op()), |_| ());
     f.weight_grad(f.tile(), 0, ALL, 64 * H);
     Kernels::best().symbol_grad(&f.ws, &f.tile(), &f.ids, &ALL, &mut [0.0; 64 * V]);
-    Kernels::best().bias_grad(&f.ws, &f.tile(), &ALL, &mut [0.0; 64]);
+    let (symbols, all) = (&mut [0.0; 64 * V], &mut [0.0; 128]);
+    let sums = Sums { symbols: Some((0..4, &f.ids, symbols)), all: Some((0..4, all)) };
+    f.weight_grad_with(f.tile(), sums);
 }
 
 macro_rules! refused {
@@ -233,7 +241,7 @@ refused! {
     window_read_beyond: "17 columns", |f| { let w = f.ws.window(f.h, 0, 16); f.ws.row(w, 0, 17).len() };
     weight_grad_beyond_a_window: "weight gradient: columns 10..17", |f| {
         let a = f.ws.window(f.h, 1, 4);
-        Kernels::best().weight_grad(&f.ws, &f.tile(), (a, 10, None), &ALL, &mut [0.0; 7 * 64])
+        Kernels::best().weight_grad(&f.ws, &f.tile(), (a, 10, None), &ALL, &mut [0.0; 7 * 64], Sums::default())
     };
     tile_beyond_a_window: "is not inside", |f| {
         let d = f.ws.add(Space::Tokens, Columns::RowMajor(48)).unwrap();
@@ -262,17 +270,25 @@ refused! {
     weight_grad_of_lanes_too_many: "of 2 steps, 3 lanes", |f| f.weight_grad(f.tile(), 0, Part { steps: 2, lanes: 1..4 }, 64);
     weight_grad_of_steps_too_many: "of 2 steps, 3 lanes", |f| f.weight_grad(f.tile(), 0, Part { steps: 3, lanes: 0..3 }, 64);
     weight_grad_of_gates_by_gates: "weight gradient: a",
-        |f| Kernels::best().weight_grad(&f.ws, &f.tile(), (f.gates, 0, None), &ALL, &mut [0.0; 64]);
+        |f| Kernels::best().weight_grad(&f.ws, &f.tile(), (f.gates, 0, None), &ALL, &mut [0.0; 64], Sums::default());
     symbol_grad_with_too_few_symbols: "symbol gradient",
         |f| Kernels::best().symbol_grad(&f.ws, &f.tile(), &f.ids[1..], &ALL, &mut [0.0; 64]);
     symbol_grad_of_half_a_row: "symbol gradient",
         |f| Kernels::best().symbol_grad(&f.ws, &f.tile(), &f.ids, &ALL, &mut [0.0; 65]);
     symbol_grad_of_lanes_too_many: "of 2 steps, 3 lanes",
         |f| Kernels::best().symbol_grad(&f.ws, &f.tile(), &f.ids, &Part { steps: 1, lanes: 0..9 }, &mut [0.0; 64]);
-    bias_grad_of_two_rows: "bias gradient: 128 floats",
-        |f| Kernels::best().bias_grad(&f.ws, &f.tile(), &ALL, &mut [0.0; 128]);
-    bias_grad_of_steps_too_many: "of 2 steps, 3 lanes",
-        |f| Kernels::best().bias_grad(&f.ws, &f.tile(), &Part { steps: 3, lanes: 0..1 }, &mut [0.0; 64]);
+    sums_of_half_a_panel: "63 floats for sums of 0..4",
+        |f| f.weight_grad_with(f.tile(), Sums { all: Some((0..4, &mut [0.0; 63])), ..Sums::default() });
+    sums_of_vectors_beyond_the_panel: "is not inside",
+        |f| f.weight_grad_with(f.tile(), Sums { all: Some((1..5, &mut [0.0; 64])), ..Sums::default() });
+    sums_of_no_vector: "weight gradient: WeightTile",
+        |f| f.weight_grad_with(f.tile(), Sums { all: Some((2..2, &mut [0.0; 64])), ..Sums::default() });
+    sums_by_too_few_symbols: "weight gradient: symbols",
+        |f| f.weight_grad_with(f.tile(), Sums { symbols: Some((0..4, &f.ids[1..], &mut [0.0; 64])), ..Sums::default() });
+    sums_by_symbols_of_half_a_row: "weight gradient: symbols",
+        |f| f.weight_grad_with(f.tile(), Sums { symbols: Some((0..4, &f.ids, &mut [0.0; 65])), ..Sums::default() });
+    sums_by_symbols_of_vectors_beyond_the_panel: "is not inside",
+        |f| f.weight_grad_with(f.tile(), Sums { symbols: Some((1..5, &f.ids, &mut [0.0; 64])), ..Sums::default() });
     peephole_grad_of_a_panel_too_many: "is not inside",
         |f| Kernels::best().peephole_grad(&f.ws, (f.gates, f.c), (2, Order::Ascending), &ALL, &mut [0.0; 48]);
     peephole_grad_of_other_length: "peephole gradient: 47 floats",

@@ -5,7 +5,7 @@ mod place;
 
 use gatemill_kernels::{
     Arrays, BufId, Cell, Columns, Input, Isa, Kernels, LANES, LayerShape, Layout, Op, Order, Panels, Part, Pass,
-    ReadoutOp, Space, Tokens, WeightTile, Weights, Workspace,
+    ReadoutOp, Space, Sums, Tokens, WeightTile, Weights, Workspace,
 };
 use gatemill_oracle::SplitMix64;
 use gatemill_oracle::loss::{log_softmax, softmax};
@@ -183,7 +183,14 @@ fn weight_gradients_are_sums_over_tokens_in_order() {
                     let mut out = Guarded::ending(rows * width + 1);
                     out.fill(CANARY);
                     let (canary, out) = out.split_first_mut().unwrap();
-                    kernels.weight_grad(&f.ws, &tile, (f.a, column, previous.then_some(Order::Ascending)), &part, out);
+                    kernels.weight_grad(
+                        &f.ws,
+                        &tile,
+                        (f.a, column, previous.then_some(Order::Ascending)),
+                        &part,
+                        out,
+                        Sums::default(),
+                    );
                     assert_eq!(*canary, CANARY);
                     for r in 0..rows {
                         for c in 0..width {
@@ -206,9 +213,15 @@ fn weight_gradients_are_sums_over_tokens_in_order() {
                 }
                 let canaries = || std::iter::repeat(CANARY);
                 let mut symbols = Guarded::ending(V * width).with(canaries());
-                let mut bias = Guarded::starting(width, 0).with(canaries());
+                let mut along = Guarded::ending(V * width).with(canaries());
+                let mut bias = Guarded::starting(2 * width, 0).with(canaries());
                 kernels.symbol_grad(&f.ws, &tile, &f.ids, &part, &mut symbols);
-                kernels.bias_grad(&f.ws, &tile, &part, &mut bias);
+                let vectors = tile.first_vector..tile.first_vector + tile.vectors;
+                let sums =
+                    Sums { symbols: Some((vectors.clone(), &f.ids, &mut along)), all: Some((vectors, &mut bias)) };
+                kernels.weight_grad(&f.ws, &tile, (f.a, 0, None), &part, &mut vec![0.0; width], sums);
+                assert_eq!(along[..], symbols[..], "{kernels:?} symbols taken along {tile:?} {part:?}");
+                assert_eq!(bias[width..], vec![0.0; width], "{kernels:?} behind the sums {tile:?}");
                 for c in 0..width {
                     let sum = |of: &dyn Fn(usize) -> bool| {
                         tokens.iter().filter(|&&n| of(n)).fold(0.0_f32, |sum, &n| sum + f.d(&tile, n, c))

@@ -1,11 +1,12 @@
 //! Backward, GEMM: `dh_{t-1} = [z * dh_t +] dA W_hh` and `dx_t = dA W_ih`, from the gate gradients dA.
 //!
 //! dA lies `[panel][token][n*16]`, so k runs over a panel's columns, then jumps to the next panel. A GRU's x part reads
-//! slots (n, r, z), its h part (r, z, n_h). Before a reset dh_{t-1} is zero: that state was not used.
+//! slots (n, r, z), its h part (r, z, n_h). Before a reset dh_{t-1} is zero: that state was not used. While the product
+//! runs, the gates of the step before are asked for, which are read and written next.
 
 use crate::pack::{Cell, LANES, LayerLayout, Panels, Weights};
 use crate::tile::{ACC_STRIDE, Acc, Ahead, MAX_ROWS, RowsCall, Tier, tile_count, tiles};
-use crate::tokens::Tokens;
+use crate::tokens::{Order, Tokens};
 use crate::vector::{Pointwise, Vector};
 use crate::view::At;
 use std::ops::Range;
@@ -33,6 +34,8 @@ pub(crate) struct InputGrad<'a> {
     pub(crate) lanes: Range<usize>,
     pub(crate) d_h_panels: Range<usize>,
     pub(crate) d_x_panels: Range<usize>,
+    /// Panels of the gates that this worker turns into their gradients.
+    pub(crate) own_panels: Range<usize>,
 }
 
 /// Columns of panelled rows that a product runs over: of each panel those from vector `slot` on.
@@ -101,6 +104,48 @@ pub(crate) unsafe fn product<T: Tier>(
     }
 }
 
+/// The gates that become their gradients next, at the step before: the tiles of dh ask for a part of them each.
+struct Coming {
+    /// Those of the first lane, in the first panel.
+    first: *const f32,
+    panels: usize,
+    /// Bytes from panel to panel.
+    stride: usize,
+    /// Bytes of all lanes in a panel.
+    bytes: usize,
+}
+
+impl Coming {
+    /// None at the last step of the way back.
+    #[inline(always)]
+    fn of(g: &InputGrad<'_>) -> Option<Self> {
+        let t = match g.layout.order {
+            Order::Ascending => g.t.checked_sub(1)?,
+            Order::Descending => Some(g.t + 1).filter(|&t| t < g.tokens.steps())?,
+        };
+        let (lanes, slots) = (g.tokens.alive(t, &g.lanes), g.layout.shape.slots());
+        if lanes.is_empty() || g.own_panels.is_empty() {
+            return None;
+        }
+        // SAFETY: the lane reaches this step, and the panel is one of the gates'.
+        let first = unsafe { g.gates.panel(g.own_panels.start, g.tokens.token(t, lanes.start)) };
+        let bytes = 4 * slots.width(g.own_panels.start) * LANES * lanes.len();
+        Some(Self { first, panels: g.own_panels.len(), stride: 4 * g.gates.panel_stride(), bytes })
+    }
+    /// What tile `i` of `tiles` asks for: a part of one panel, or one and, where tiles are few, another.
+    #[inline(always)]
+    fn part(&self, (i, tiles): (usize, usize), k: usize) -> (Ahead, Option<Ahead>) {
+        let panel = |p: usize, part| Ahead::part(self.first.wrapping_byte_add(p * self.stride), self.bytes, part, k);
+        match tiles / self.panels {
+            0 => {
+                let (begin, end) = (i * self.panels / tiles, (i + 1) * self.panels / tiles);
+                (panel(begin, (0, 1)), (end > begin + 1).then(|| panel(begin + 1, (0, 1))))
+            }
+            each => (panel((i / each).min(self.panels - 1), (i % each, each)), None),
+        }
+    }
+}
+
 /// # Safety
 /// - as [`super::gates::forward`].
 #[inline(always)]
@@ -115,6 +160,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
     let t_hh = g.weights.transposed[g.layout.t_hh.clone()].as_ptr();
     let d_h = shape.d_h_panels();
+    let (coming, mut done) = (Coming::of(g), 0);
     for q in g.d_h_panels.clone() {
         let n = d_h.width(q);
         let Some(d_h_at) = &g.d_h else { break };
@@ -137,6 +183,12 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
                         for i in 0..m {
                             call.init[i] = d_h_at.panel(d_h.first(q), lane + i);
                         }
+                    }
+                    if let Some(coming) = &coming {
+                        let all = g.d_h_panels.len() * k_h.div_ceil(block) * count;
+                        let (part, another) = coming.part((done, all), part.k.len());
+                        (call.written, call.ahead) = (part, another.unwrap_or(call.ahead));
+                        done += 1;
                     }
                     if streamed {
                         call.ahead = Ahead::part(next, bytes, (turn, count), part.k.len());

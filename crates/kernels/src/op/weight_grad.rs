@@ -6,10 +6,11 @@
 //!     for each tile of up to 7 rows of dW:
 //!       dW tile += sum over the block    (stored and loaded again: bit-neutral); meanwhile are asked for: the
 //!                  next tile, its part of the next panel's d rows, and of the next block's a rows
+//!     symbol rows, biases += d rows of the block    (a pass of their own would read all of d from memory again)
 //! ```
 //!
 //! A tile of dW has one owner and takes its tokens in order, so nothing is added up over threads. With shards, a call
-//! covers the lanes of one shard. Symbol rows and biases are sums of d rows in the same order. Below an embedding W_ih
+//! covers the lanes of one shard. Below an embedding W_ih
 //! takes the symbols in place of the tokens: `dW_ih = sum over s of E[s]^T D[s]`, D the symbol rows (`op/embedding.rs`).
 
 use crate::pack::LANES;
@@ -30,6 +31,21 @@ pub(crate) struct Columns {
     pub(crate) stride: usize,
     /// Vectors, one to four.
     pub(crate) n: usize,
+}
+
+impl Columns {
+    /// The same columns, `bytes` on.
+    fn on(self, bytes: usize) -> Self {
+        Self { base: self.base.wrapping_byte_add(bytes), ..self }
+    }
+}
+
+/// Sums of d rows that are taken along: where they go, and of which columns of the first panel.
+pub(crate) struct Along<'a> {
+    /// `[panel][V][n*16]`, and the symbol of each token.
+    pub(crate) symbols: Option<(Columns, &'a [u32], &'a mut [f32])>,
+    /// `[panel][at least n*16]`: the first n*16 floats of each stretch.
+    pub(crate) all: Option<(Columns, &'a mut [f32])>,
 }
 
 /// The resolved operation.
@@ -69,16 +85,24 @@ pub(super) fn stretches(tokens: &Tokens, part: &Part, most: usize, mut f: impl F
     }
 }
 
-/// `out [panel][rows][n*16]` becomes the gradient.
+/// `out [panel][rows][n*16]` becomes the gradient, and what is taken along its sums.
 ///
 /// # Safety
-/// - the tier is available; rows of a, of index and of d are in range; `out` holds whole rows.
+/// - the tier is available; rows of a, of index and of d are in range; `out` and the sums hold whole rows of every panel;
+///   there is a symbol per token.
 #[inline(always)]
-pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32]) {
+pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], along: Along<'_>) {
     let n = g.d.n;
     let rows = out.len() / (n * LANES * g.panels);
     let row_tiles = tile_count(rows, T::TOKEN_ROWS[n - 1]);
     out.fill(0.0);
+    let Along { mut symbols, mut all } = along;
+    if let Some((_, _, sums)) = &mut symbols {
+        sums.fill(0.0);
+    }
+    if let Some((_, sums)) = &mut all {
+        sums.fill(0.0);
+    }
     // SAFETY: row 0 of a exists, and the tile's columns are inside it.
     let a = unsafe { g.a.panel(0, 0).add(g.column) }.cast_const();
     let a_stride = 4 * g.a.row_stride();
@@ -107,6 +131,18 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32]) {
                 };
                 // SAFETY: rows, tokens, panels and columns are in range by the caller's promise.
                 unsafe { T::tokens(n, m, &call) };
+            }
+            // SAFETY: as above.
+            unsafe {
+                if let Some((d, ids, sums)) = &mut symbols {
+                    let each = sums.len() / g.panels;
+                    let d = d.on(p * g.panel_stride + token * d.stride);
+                    add_by_symbol::<T::V>(d, &ids[token..token + count], &mut sums[p * each..(p + 1) * each]);
+                }
+                if let Some((d, sums)) = &mut all {
+                    let each = sums.len() / g.panels;
+                    add_all::<T::V>(d.on(p * g.panel_stride + token * d.stride), count, &mut sums[p * each..]);
+                }
             }
         }
     });
@@ -161,40 +197,50 @@ pub(crate) unsafe fn embedded_weight_grad<T: Tier>(a: Columns, d: Columns, symbo
 /// - the tier is available; rows of d are in range; `ids` has an entry per token; `out` holds whole rows.
 #[inline(always)]
 pub(crate) unsafe fn symbol_grad<V: Vector>(d: Columns, ids: &[u32], tokens: &Tokens, part: &Part, out: &mut [f32]) {
-    let width = d.n * LANES;
-    let symbols = out.len() / width;
     out.fill(0.0);
     stretches(tokens, part, usize::MAX, |token, count| {
-        for (token, &id) in (token..).zip(&ids[token..token + count]) {
-            let id = id as usize;
-            if id >= symbols {
-                continue;
-            }
-            for j in 0..d.n {
-                // SAFETY: id and token are in range.
-                unsafe {
-                    let at = out.as_mut_ptr().add(id * width + j * LANES);
-                    let row = d.base.byte_add(token * d.stride).add(j * LANES);
-                    V::load(at).add(V::load(row)).store(at);
-                }
-            }
-        }
+        // SAFETY: the caller's obligations.
+        unsafe { add_by_symbol::<V>(d.on(token * d.stride), &ids[token..token + count], out) };
     });
 }
 
-/// `out [n*16]` becomes the sum of all d rows.
+/// Row s of `sums [V][n*16]` += the d rows of the tokens whose symbol is s, in order; a symbol from V on has none.
 ///
 /// # Safety
-/// - as [`symbol_grad`].
+/// - the tier is available; d has a row per symbol of `ids`; `sums` holds whole rows.
 #[inline(always)]
-pub(crate) unsafe fn bias_grad<V: Vector>(d: Columns, tokens: &Tokens, part: &Part, out: &mut [f32]) {
-    // SAFETY: tokens and columns are in range by the caller's promise; `out` holds d.n vectors.
+unsafe fn add_by_symbol<V: Vector>(d: Columns, ids: &[u32], sums: &mut [f32]) {
+    let width = d.n * LANES;
+    let symbols = sums.len() / width;
+    for (i, &id) in ids.iter().enumerate() {
+        let id = id as usize;
+        if id >= symbols {
+            continue;
+        }
+        for j in 0..d.n {
+            // SAFETY: the symbol was just checked, the row is the caller's promise.
+            unsafe {
+                let at = sums.as_mut_ptr().add(id * width + j * LANES);
+                let row = d.base.byte_add(i * d.stride).add(j * LANES);
+                V::load(at).add(V::load(row)).store(at);
+            }
+        }
+    }
+}
+
+/// The first n*16 floats of `sums` += `count` d rows, in order.
+///
+/// # Safety
+/// - the tier is available; d has these rows; `sums` holds n*16 floats.
+#[inline(always)]
+unsafe fn add_all<V: Vector>(d: Columns, count: usize, sums: &mut [f32]) {
+    // SAFETY: the caller's obligations.
     unsafe {
         match d.n {
-            1 => column_sums::<V, 1>(d, tokens, part, out),
-            2 => column_sums::<V, 2>(d, tokens, part, out),
-            3 => column_sums::<V, 3>(d, tokens, part, out),
-            _ => column_sums::<V, 4>(d, tokens, part, out),
+            1 => add_vectors::<V, 1>(d, count, sums),
+            2 => add_vectors::<V, 2>(d, count, sums),
+            3 => add_vectors::<V, 3>(d, count, sums),
+            _ => add_vectors::<V, 4>(d, count, sums),
         }
     }
 }
@@ -202,22 +248,24 @@ pub(crate) unsafe fn bias_grad<V: Vector>(d: Columns, tokens: &Tokens, part: &Pa
 /// N sums side by side: one alone would wait for its own last addition.
 ///
 /// # Safety
-/// - as [`symbol_grad`], with d.n = N.
+/// - as [`add_all`], with d.n = N.
 #[inline(always)]
-unsafe fn column_sums<V: Vector, const N: usize>(d: Columns, tokens: &Tokens, part: &Part, out: &mut [f32]) {
-    // SAFETY: tokens and columns are in range by the caller's promise.
+unsafe fn add_vectors<V: Vector, const N: usize>(d: Columns, count: usize, sums: &mut [f32]) {
+    // SAFETY: N vectors of sums, `count` rows of d, by the caller's promise.
     unsafe {
-        let mut sums = [V::splat(0.0); N];
-        stretches(tokens, part, usize::MAX, |token, count| {
-            for token in token..token + count {
-                let row = d.base.byte_add(token * d.stride);
-                for (j, sum) in sums.iter_mut().enumerate() {
-                    *sum = sum.add(V::load(row.add(j * LANES)));
-                }
+        let at: [*mut f32; N] = std::array::from_fn(|j| sums.as_mut_ptr().add(j * LANES));
+        let mut acc = [V::splat(0.0); N];
+        for (sum, &at) in acc.iter_mut().zip(&at) {
+            *sum = V::load(at);
+        }
+        for i in 0..count {
+            let row = d.base.byte_add(i * d.stride);
+            for (j, sum) in acc.iter_mut().enumerate() {
+                *sum = sum.add(V::load(row.add(j * LANES)));
             }
-        });
-        for (j, sum) in sums.iter().enumerate() {
-            sum.store(out.as_mut_ptr().add(j * LANES));
+        }
+        for (sum, &at) in acc.iter().zip(&at) {
+            sum.store(at);
         }
     }
 }
