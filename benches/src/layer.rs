@@ -6,7 +6,7 @@ use gatemill_cell::{Cell, Params};
 use gatemill_crew::Crew;
 use gatemill_kernels::{
     Arrays, BufId, Buffer, Columns, GateGradOp, GatesOp, HeadGradOp, InputGradOp, Kernels, LANES, Layout, Op, Order,
-    Panels, Part, Pass, ReadoutOp, Space, Tokens, WeightTile, Workspace,
+    Panels, Part, Pass, ReadoutOp, Space, Sums, Tokens, WeightTile, Workspace,
 };
 use gatemill_oracle::SplitMix64;
 use std::sync::Arc;
@@ -182,7 +182,8 @@ impl Layer {
             let count = (p..end).take_while(|&q| panels.width(q) == vectors).count();
             let tile = WeightTile { d: self.gates, panel: p, panels: count, first_vector, vectors };
             let out = &mut out[panels.offset(p, k)..][..count * vectors * LANES * k];
-            self.kernels.weight_grad(&self.ws, &tile, (self.h, 0, Some(Order::Ascending)), &part, out);
+            let h = (self.h, 0, Some(Order::Ascending));
+            self.kernels.weight_grad(&self.ws, &tile, h, &part, out, Sums::default());
             p += count;
         }
     }
