@@ -30,6 +30,9 @@ pub struct NetworkOptions {
     pub input_grad: bool,
     /// How the work is shared out; the bits are the same. None: what suits lanes and workers.
     pub split: Option<Split>,
+    /// Workers that it will be run by, as far as that is known: what each of them keeps lies apart from the others'. By any
+    /// other number the bits are the same. 0 is as 1.
+    pub workers: usize,
 }
 
 /// The symbols of a chunk and what goes with them.
@@ -62,7 +65,7 @@ pub struct Network {
     pub(crate) woven: Woven,
     /// Operations of a forward list before its first readout.
     layers_end: usize,
-    split: Option<Split>,
+    splits: Splits,
     /// The last forward dropped.
     pub(crate) dropped: bool,
     /// Steps of the last backward: later gate gradients are of an older chunk.
@@ -93,7 +96,8 @@ impl Network {
             output_dropout: options.output_dropout,
             d_x: options.input_grad,
         };
-        let tokens = Tokens::rectangular(options.steps, options.lanes);
+        let splits = Splits { given: options.split, workers: options.workers.max(1) };
+        let tokens = Tokens::in_blocks(options.steps, options.lanes, splits.blocks(layout, options.lanes));
         let (ws, bufs) = allocate(layout, form, tokens, needs)?;
         let mut network = Self {
             layout: layout.clone(),
@@ -104,7 +108,7 @@ impl Network {
             backward: Vec::new(),
             woven: Woven::default(),
             layers_end: 0,
-            split: options.split,
+            splits,
             dropped: false,
             backward_steps: 0,
             final_grad: false,
@@ -128,8 +132,13 @@ impl Network {
     ///
     /// Errors: a form that is none, the memory is not to be had; the batch is then the one that was, from zero states.
     pub fn set_batch(&mut self, batch: Batch<'_>) -> Result<(), BatchError> {
+        self.set_batch_for(batch, self.splits.workers)
+    }
+    /// The same for another number of workers than it was made for ([`NetworkOptions::workers`]).
+    pub fn set_batch_for(&mut self, batch: Batch<'_>, workers: usize) -> Result<(), BatchError> {
+        self.splits.workers = workers.max(1);
         let steps = self.steps();
-        let placed = self.ws.set_batch(batch);
+        let placed = self.ws.set_batch(batch, self.splits.blocks(&self.layout, batch.lanes()));
         (self.backward_steps, self.final_grad) = (0, false);
         if self.steps() != steps {
             self.unroll();
@@ -171,11 +180,10 @@ impl Network {
         &self.ws
     }
     pub(crate) fn split(&self, crew: &Crew) -> Split {
-        self.split.unwrap_or_else(|| Split::suited(self.lanes(), crew.threads(), 4 * self.layout.params()))
+        Splits { workers: crew.threads(), ..self.splits }.backward(&self.layout, self.lanes())
     }
     pub(crate) fn forward_split(&self, crew: &Crew) -> Split {
-        let streamed = self.layout.layers().iter().any(LayerLayout::is_streamed);
-        self.split.unwrap_or_else(|| Split::of_forward(self.split(crew), crew.threads(), streamed))
+        Splits { workers: crew.threads(), ..self.splits }.forward(&self.layout, self.lanes())
     }
     pub(crate) fn pass<'a>(params: &'a Params, chunk: &Chunk<'a>, arrays: Arrays<'a>) -> Pass<'a> {
         let Chunk { ids, targets, scale, dropout, output_dropout, .. } = *chunk;
@@ -248,5 +256,27 @@ impl Network {
     /// Takes all resets back.
     pub fn clear_resets(&mut self) {
         self.ws.tokens_mut().clear_resets();
+    }
+}
+
+/// How the work of a pass is shared out among so many workers.
+#[derive(Debug, Clone, Copy)]
+struct Splits {
+    given: Option<Split>,
+    workers: usize,
+}
+
+impl Splits {
+    fn backward(&self, layout: &Layout, lanes: usize) -> Split {
+        self.given.unwrap_or_else(|| Split::suited(lanes, self.workers, 4 * layout.params()))
+    }
+    /// Blocks of lanes. Where a team shares out the units of all of them, there is nothing to be kept apart.
+    fn blocks(&self, layout: &Layout, lanes: usize) -> usize {
+        let by_lanes = [self.backward(layout, lanes), self.forward(layout, lanes)] == [Split::Lanes; 2];
+        if by_lanes { self.workers } else { 1 }
+    }
+    fn forward(&self, layout: &Layout, lanes: usize) -> Split {
+        let streamed = layout.layers().iter().any(LayerLayout::is_streamed);
+        self.given.unwrap_or_else(|| Split::of_forward(self.backward(layout, lanes), self.workers, streamed))
     }
 }

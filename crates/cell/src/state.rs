@@ -152,11 +152,12 @@ impl Network {
         let zero = back.d_c.filter(|_| c.is_none());
         self.of_shape(l, h.len(), c.map(<[f32]>::len).or(zero.map(|_| self.lanes() * shape.hidden)));
         for (lane, h) in h.chunks_exact(shape.outputs()).enumerate() {
-            self.ws.row_mut(back.d_h, lane, h.len()).copy_from_slice(h);
+            let row = self.ws.tokens().lane_row(lane);
+            self.ws.row_mut(back.d_h, row, h.len()).copy_from_slice(h);
             if let Some(id) = back.d_c {
-                (0..shape.hidden_vectors()).for_each(|v| self.ws.vector_mut(id, v, lane).fill(0.0));
+                (0..shape.hidden_vectors()).for_each(|v| self.ws.vector_mut(id, v, row).fill(0.0));
                 let c = c.map_or(&[][..], |c| &c[lane * shape.hidden..][..shape.hidden]);
-                put_units(&mut self.ws, id, lane, c);
+                put_units(&mut self.ws, id, row, c);
             }
         }
         self.final_grad = true;
@@ -171,11 +172,11 @@ impl Network {
         let (shape, back) = (&self.layout.layers()[l].shape, self.back(l));
         self.of_shape(l, h.len(), c.as_ref().map(|c| c.len()));
         for (lane, h) in h.chunks_exact_mut(shape.outputs()).enumerate() {
-            h.copy_from_slice(self.ws.row(back.d_h, lane, h.len()));
+            h.copy_from_slice(self.ws.row(back.d_h, self.ws.tokens().lane_row(lane), h.len()));
         }
         if let (Some(id), Some(c)) = (back.d_c, c) {
             for (lane, c) in c.chunks_exact_mut(shape.hidden).enumerate() {
-                get_units(&self.ws, id, lane, c);
+                get_units(&self.ws, id, self.ws.tokens().lane_row(lane), c);
             }
         }
     }

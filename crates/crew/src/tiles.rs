@@ -1,6 +1,10 @@
-//! Tiles: a flat output cut into pieces, each a plain `&mut` slice with one owner. Who is free takes the next.
+//! Tiles: a flat output cut into pieces, each a plain `&mut` slice with one owner.
+//!
+//! With W workers, worker w takes tiles w, w + W, w + 2W, ... as it did in the step before, so that what it wrote then and
+//! writes now is in its own cache; who is done with its own helps the next. No bit depends on who takes which.
 
 use crate::Crew;
+use crate::wait::Line;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -40,18 +44,24 @@ impl<T> Begin<T> {
     }
 }
 
+/// Most workers that have tiles of their own; further ones share them.
+const ROWS: usize = 32;
+
 impl Crew {
     /// Calls `f(i)` for every i below `count`, once, on all workers.
     fn each(&self, count: usize, f: impl Fn(usize) + Sync) {
         if count <= 1 {
             return (0..count).for_each(f);
         }
-        let next = AtomicUsize::new(0);
-        self.fork(&|_| {
-            loop {
-                match next.fetch_add(1, Ordering::Relaxed) {
-                    i if i < count => f(i),
-                    _ => return,
+        let rows = self.threads().min(ROWS);
+        let taken: [_; ROWS] = std::array::from_fn(|_| Line(AtomicUsize::new(0)));
+        self.fork(&|worker| {
+            for row in (0..rows).map(|k| (worker + k) % rows) {
+                loop {
+                    match row + rows * taken[row].0.fetch_add(1, Ordering::Relaxed) {
+                        i if i < count => f(i),
+                        _ => break,
+                    }
                 }
             }
         });

@@ -46,7 +46,7 @@ impl Recurrent {
             initial.check("initial", &form)?;
         }
         let (steps, dropout) = (batch.steps(), self.dropout(tape));
-        let network = tape.lay_out(batch)?;
+        let network = tape.lay_out(batch, crew.threads())?;
         match initial {
             Some(initial) => {
                 for i in 0..form.layers {
@@ -163,7 +163,7 @@ impl Recurrent {
         }
         let form = self.state_form(lanes)?;
         state.as_ref().check("state", &form)?;
-        tape.lay_out(Batch::Even { steps: 1, lanes })?;
+        tape.lay_out(Batch::Even { steps: 1, lanes }, 1)?;
         let Tape { network: Some(network), alone, .. } = tape else { return Err(Error::NoForward) };
         let params = self.weights.packed(&self.kernels);
         for i in 0..form.layers {

@@ -36,8 +36,8 @@ pub struct Tape {
     pub(crate) network: Option<Network>,
     /// The network has a batch, by which the last pass went.
     laid_out: bool,
-    /// That batch, where it is even: the next of the same form needs no laying out.
-    even: Option<Batch<'static>>,
+    /// That batch, where it is even, and for how many workers: the next of the same form needs no laying out.
+    even: Option<(Batch<'static>, usize)>,
     /// The last forward, where backward may follow it.
     pub(crate) forward: Option<Forward>,
     /// The last pass was a backward.
@@ -126,19 +126,19 @@ impl Tape {
         }
     }
 
-    /// The network laid out for a batch; what the last pass left is gone. Errors: the memory is not to be had.
-    pub(crate) fn lay_out(&mut self, batch: Batch<'_>) -> Result<&mut Network, Error> {
+    /// The network laid out for a batch that so many workers share out; what the last pass left is gone. Errors: the memory is not to be had.
+    pub(crate) fn lay_out(&mut self, batch: Batch<'_>, workers: usize) -> Result<&mut Network, Error> {
         (self.forward, self.has_gradient) = (None, false);
         // Until it is: an error on the way leaves nothing to read.
-        let same = std::mem::take(&mut self.laid_out) && self.even == Some(batch);
+        let same = std::mem::take(&mut self.laid_out) && self.even == Some((batch, workers));
         if self.network.is_none() {
             self.network = Some(self.blank()?);
         }
         let network = self.network.as_mut().ok_or(Error::NoForward)?;
         if !same {
-            network.set_batch(batch)?;
+            network.set_batch_for(batch, workers)?;
         }
-        (self.laid_out, self.even) = (true, even(batch));
+        (self.laid_out, self.even) = (true, even(batch).map(|batch| (batch, workers)));
         Ok(network)
     }
     fn blank(&self) -> Result<Network, Error> {

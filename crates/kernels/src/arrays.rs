@@ -51,7 +51,7 @@ impl Place {
     fn at(self, tokens: &Tokens, t: usize, lane: usize) -> usize {
         match self {
             Place::Strided { step, between } => t * step + lane * between,
-            Place::Packed { stride } => tokens.token(t, lane) * stride,
+            Place::Packed { stride } => tokens.number(t, lane) * stride,
         }
     }
     /// Floats that the rows of a batch reach to; none where they cannot be counted.

@@ -50,6 +50,10 @@ impl Check<'_> {
     fn hidden(&self, id: BufId, name: &str, space: Space, h: usize) -> At {
         self.at(id, name, space, Columns::RowMajor(h))
     }
+    /// What goes by lane, from where these lanes' block puts lane 0.
+    fn by_lane(&self, at: At, lanes: &Range<usize>) -> At {
+        at.from_row(self.ws.tokens().lane_shift(lanes.start))
+    }
     fn cell(&self, id: Option<BufId>, name: &str, space: Space, l: &LayerLayout) -> Option<At> {
         assert_eq!(id.is_some(), l.shape.cell == Cell::Lstm, "{}: `{name}` is for LSTM alone", self.op);
         id.map(|id| self.at(id, name, space, Columns::Panels(l.shape.unit_vectors())))
@@ -152,21 +156,22 @@ fn backward<'a>(
     check.distinct(&[Some(o.d_y), Some(o.d_h), o.d_c, Some(o.h), o.c, Some(o.gates), d_p, d_m]);
     let projected = l.shape.variant.projection.is_some();
     assert_eq!(o.projection.is_some(), projected, "{op}: `projection` is for a projected LSTM alone");
+    let lanes = share.lanes_at(o.t);
     Backward {
         shape: l.shape,
         d_y: check.hidden(o.d_y, "d_y", Space::Rows, l.shape.outputs()),
-        d_h: check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.outputs()),
-        d_c: check.cell(o.d_c, "d_c", Space::Lanes, l),
+        d_h: check.by_lane(check.hidden(o.d_h, "d_h", Space::Lanes, l.shape.outputs()), &lanes),
+        d_c: check.cell(o.d_c, "d_c", Space::Lanes, l).map(|d_c| check.by_lane(d_c, &lanes)),
         h: check.hidden(o.h, "h", Space::Rows, l.shape.outputs()),
         c: check.cell(o.c, "c", Space::Rows, l),
         gates: check.gates(o.gates, l),
         d_p: d_p.map(|d_p| check.hidden(d_p, "d_p", Space::Tokens, l.shape.outputs())),
-        d_m: d_m.map(|d_m| check.hidden(d_m, "d_m", Space::Lanes, l.shape.hidden)),
+        d_m: d_m.map(|d_m| check.by_lane(check.hidden(d_m, "d_m", Space::Lanes, l.shape.hidden), &lanes)),
         peepholes: &pass.weights.params[l.peepholes.clone()],
         tokens: share.tokens(),
         prev_rows: share.tokens().prev_rows(l.order),
         t: o.t,
-        lanes: share.lanes_at(o.t),
+        lanes,
         panels: share.part(panels(l)),
     }
 }
@@ -181,7 +186,17 @@ impl Kernels {
             // Lanes that have ended have rows to be written too.
             return exchange::write(o, pass, share);
         }
-        if tokens.alive(op.t(), &share.lanes()).is_empty() {
+        // Whoever works on lanes of several blocks takes one after the other.
+        let mut lanes = share.lanes();
+        while !lanes.is_empty() {
+            let end = share.tokens().block_end(lanes.start).min(lanes.end);
+            self.in_block(op, pass, &mut share.within(lanes.start..end));
+            lanes.start = end;
+        }
+    }
+    /// An operation on lanes of one block, whose tokens at a step lie beside each other.
+    fn in_block(&self, op: &Op, pass: &Pass<'_>, share: &mut Share<'_>) {
+        if share.lanes_at(op.t()).is_empty() {
             return;
         }
         match op {
@@ -324,7 +339,9 @@ impl Kernels {
             layout: l,
             weights: pass.weights,
             gates: check.gates(o.gates, l),
-            d_h: o.d_h.map(|d_h| check.hidden(d_h, "d_h", Space::Lanes, l.shape.outputs())),
+            d_h: o
+                .d_h
+                .map(|d_h| check.by_lane(check.hidden(d_h, "d_h", Space::Lanes, l.shape.outputs()), &share.lanes())),
             d_x: o.d_x.map(|x| (d_x(x), below)),
             from: o.from.map(d_x),
             tokens: share.tokens(),

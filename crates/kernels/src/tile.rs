@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! rows:    acc[m][0..n*16] = init[m] + sum over k ascending of a[m][k] * b[k][0..n*16]        (forward, input gradient)
-//! tokens:  c[i][0..n*16]  +=           sum over tokens ascending of a[row(token)][i] * b[token][0..n*16]  (weights)
+//! tokens:  c[i][0..n*16]  +=           sum over tokens in order of a[row(token)][i] * b[place(token)][0..n*16]  (weights)
 //! ```
 //!
 //! One accumulator per output, k ascending, fused multiply-add: the bits do not depend on how many rows share a tile.
@@ -47,6 +47,17 @@ impl Ahead {
     pub(crate) fn part(begin: *const f32, bytes: usize, (i, parts): (usize, usize), k: usize) -> Self {
         Self { at: begin.wrapping_byte_add(i * (bytes / parts)), step: (bytes / parts).div_ceil(k) }
     }
+    /// The same of lines that will be written: not one byte beyond, as what lies there may be another core's, which would
+    /// have to fetch it back. What of the end is then left is asked for at once.
+    #[inline(always)]
+    pub(crate) fn written<T: Tier>(begin: *const f32, bytes: usize, (i, parts): (usize, usize), k: usize) -> Self {
+        let bytes = bytes / parts;
+        let (at, step) = (begin.wrapping_byte_add(i * bytes), bytes / k);
+        for line in (step * k..bytes).step_by(64) {
+            T::prefetch_write(at.wrapping_byte_add(line));
+        }
+        Self { at, step }
+    }
 }
 
 /// What a `rows` loop needs beside its row pointers and `b`; `repr(C)`, as the assembly reads it by offset.
@@ -77,6 +88,14 @@ impl RowsCall {
         let (runs, run_bytes, run_stride) = (1, 4 * k, 0);
         Self { init: [init; MAX_ROWS], acc, runs, run_bytes, run_stride, ahead: nothing, written: nothing }
     }
+    /// The next loop begins where the last one ended. All rows, whether they are used or not: a store of some of them is a
+    /// masked one, and on Zen 4 a loop that reads its pointers behind that waits some hundred cycles.
+    #[inline(always)]
+    pub(crate) fn go_on(&mut self) {
+        for (i, init) in self.init.iter_mut().enumerate() {
+            *init = self.acc.wrapping_add(i * ACC_STRIDE);
+        }
+    }
 }
 
 /// What a `tokens` loop needs; `repr(C)`, as the assembly reads it by offset.
@@ -84,21 +103,21 @@ impl RowsCall {
 pub(crate) struct TokensCall {
     /// What is asked for into L1, to be written: the tile that comes next. [offset 0]
     pub(crate) next_c: Ahead,
-    /// What is asked for into L2: rows of a. [16]
-    pub(crate) next_a: Ahead,
-    /// Likewise: rows of b. [32]
-    pub(crate) next_b: Ahead,
-    /// c, `[m][n*16]` without gaps. [48]
+    /// Bytes from each row of a to what is asked for into L2 then. None: what is being read anyway. [16]
+    pub(crate) next_a: isize,
+    /// Likewise from each row of b. [24]
+    pub(crate) next_b: isize,
+    /// c, `[m][n*16]` without gaps. [32]
     pub(crate) c: *mut f32,
-    /// Row of a of each token.
-    pub(crate) index: *const u32,
+    /// Row of a and row of b of each token.
+    pub(crate) index: *const [u32; 2],
     /// Column i = 0 of row 0 of a.
     pub(crate) a: *const f32,
     /// Bytes between rows of a.
     pub(crate) a_stride: usize,
-    /// First token's row of b.
+    /// Row 0 of b.
     pub(crate) b: *const f32,
-    /// Bytes between tokens of b.
+    /// Bytes between rows of b.
     pub(crate) b_stride: usize,
     /// Tokens, at least one.
     pub(crate) tokens: usize,
@@ -200,8 +219,9 @@ pub(crate) unsafe fn tokens_generic<V: Vector, const M: usize, const N: usize>(c
         let mut acc: [[V; N]; M] =
             std::array::from_fn(|m| std::array::from_fn(|j| V::load(call.c.add((m * N + j) * 16))));
         for token in 0..call.tokens {
-            let b = call.b.byte_add(token * call.b_stride);
-            let a = call.a.byte_add(*call.index.add(token) as usize * call.a_stride);
+            let [a, b] = *call.index.add(token);
+            let b = call.b.byte_add(b as usize * call.b_stride);
+            let a = call.a.byte_add(a as usize * call.a_stride);
             let w: [V; N] = std::array::from_fn(|j| V::load(b.add(16 * j)));
             for (m, row) in acc.iter_mut().enumerate() {
                 let a = V::splat(*a.add(m));

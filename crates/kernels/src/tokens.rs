@@ -1,10 +1,22 @@
 //! Where each token of a batch lies, and which row holds the state that it starts from.
 //!
-//! A batch is T steps of lanes by falling length, as PyTorch packs it: the tokens of step t lie beside each other, at
-//! `offset[t]..offset[t+1]`, and the lanes that reach step t are `0..offset[t+1] - offset[t]`. Token n = `offset[t] + b`
-//! is step t of lane b. A lane that has ended costs nothing: there is no token of it.
+//! A batch is T steps of lanes by falling length, as PyTorch packs it. **Number** n = `offset[t] + b` is step t of lane b:
+//! the order of ids, targets and losses, and of every sum over tokens. A lane that has ended costs nothing: there is no
+//! token of it.
 //!
-//! Token n has **row** 1 + B + n; row 0 is zeros, rows 1..=B are the carried states. A layer takes a lane's tokens from
+//! Where a token's row lies is its **place**. With one block of lanes places are numbers. With several, one for each worker
+//! of a batch of even lanes, a block's tokens lie together:
+//!
+//! ```text
+//! numbers   t = 0: lanes 0 1 2 3 4 5 | t = 1: lanes 0 1 2 3 4 5 | ...
+//! places    block 0: t = 0: 0 1 2, t = 1: 0 1 2, ... | block 1: t = 0: 3 4 5, t = 1: 3 4 5, ...
+//! ```
+//!
+//! Rows of two workers beside each other at every step cost what no program shows: a core that walks its rows is given the
+//! next ones by its prefetchers, its neighbour has to fetch them back, and where two cores share no L3 that took a third of a
+//! training step (`doc/performance.md`). A sum over tokens goes by number, so the blocks change no bit.
+//!
+//! The token at place n, token n for short, has **row** 1 + B + n; row 0 is zeros, rows 1..=B are the carried states. A layer takes a lane's tokens from
 //! the first to the last or from the last to the first ([`Order`]); for each order a token names the row of the state
 //! before it: the token that came before in its lane, the lane's carried state, or row 0 after a reset.
 
@@ -134,8 +146,12 @@ pub enum Order {
 #[derive(Debug, Clone)]
 pub struct Tokens {
     lanes: usize,
-    /// `[T + 1]`: the first token of each step, and their number.
+    /// `[K + 1]`: the first lane of each block, and B.
+    borders: Vec<usize>,
+    /// `[T + 1]`: the first number of each step, and how many there are.
     offset: Vec<usize>,
+    /// `[tokens]`: places by number.
+    order: Vec<u32>,
     /// `[B]`: steps of each lane.
     lengths: Vec<usize>,
     /// `[tokens]`: rows of the states before, in ascending order.
@@ -146,41 +162,59 @@ pub struct Tokens {
     own_row: Vec<u32>,
 }
 
+/// Blocks that a batch has where so many are asked for: lanes of different lengths have none that is T steps of as many.
+fn blocks_of(batch: Batch<'_>, blocks: usize) -> usize {
+    if matches!(batch, Batch::Even { lanes, .. } if (1..=lanes).contains(&blocks)) { blocks } else { 1 }
+}
+
 /// Room for `n` elements; what is there stays. Errors: the memory is not to be had.
 fn room<T>(v: &mut Vec<T>, n: usize) -> Result<(), OutOfMemory> {
     let bytes = n.saturating_mul(size_of::<T>());
     v.try_reserve_exact(n.saturating_sub(v.len())).map_err(|_| OutOfMemory { bytes })
 }
 
+/// Rows between two blocks in what goes by lane: a page of an LSTM's d_c is 64 of them, and its neighbours' prefetchers reach
+/// a few.
+const LANE_GAP: usize = 16;
+
 impl Tokens {
     /// T steps of B lanes without resets; T or B may be 0. Panics where T * B + B + 1 is no u32.
     pub fn rectangular(steps: usize, lanes: usize) -> Self {
+        Self::in_blocks(steps, lanes, 1)
+    }
+    /// The same in so many blocks of lanes, or in one where lanes are fewer.
+    pub fn in_blocks(steps: usize, lanes: usize, blocks: usize) -> Self {
         let n = steps.checked_mul(lanes).expect("steps * lanes overflows");
         assert!(fit(n, lanes), "{n} tokens in a chunk do not fit 32-bit rows");
         let mut tokens = Self::none();
-        tokens.place(Batch::Even { steps, lanes }, n).unwrap_or_else(|e| panic!("{e}"));
+        tokens.place(Batch::Even { steps, lanes }, n, blocks).unwrap_or_else(|e| panic!("{e}"));
         tokens
     }
     /// The tokens of a batch. Errors: a form that is none, the memory is not to be had.
     pub fn new(batch: Batch<'_>) -> Result<Self, BatchError> {
         let mut tokens = Self::none();
-        tokens.place(batch, batch.tokens()?)?;
+        tokens.place(batch, batch.tokens()?, 1)?;
         Ok(tokens)
     }
     fn none() -> Self {
-        let (lengths, before, behind, own_row) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { lanes: 0, offset: vec![0], lengths, before, behind, own_row }
+        let (order, before, behind, own_row) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (borders, offset, lengths) = (vec![0, 0], vec![0], Vec::new());
+        Self { lanes: 0, borders, offset, order, lengths, before, behind, own_row }
     }
-    /// The tokens of a batch of `n` of them, checked, in the place of what was. Allocates only where they are more than
-    /// ever before. Errors: the memory is not to be had; nothing has changed then.
-    pub(crate) fn place(&mut self, batch: Batch<'_>, n: usize) -> Result<(), OutOfMemory> {
-        let (steps, lanes) = (batch.steps(), batch.lanes());
+    /// The tokens of a batch of `n` of them, checked, in so many blocks, in the place of what was. Allocates only where they
+    /// are more than ever before. Errors: the memory is not to be had; nothing has changed then.
+    pub(crate) fn place(&mut self, batch: Batch<'_>, n: usize, blocks: usize) -> Result<(), OutOfMemory> {
+        let (steps, lanes, blocks) = (batch.steps(), batch.lanes(), blocks_of(batch, blocks));
         room(&mut self.offset, steps + 1)?;
         room(&mut self.lengths, lanes)?;
+        room(&mut self.borders, blocks + 1)?;
+        room(&mut self.order, n)?;
         room(&mut self.before, n)?;
         room(&mut self.behind, n)?;
         room(&mut self.own_row, n)?;
         self.lanes = lanes;
+        self.borders.clear();
+        self.borders.extend((0..=blocks).map(|k| lanes * k / blocks));
         self.offset.clear();
         self.offset.push(0);
         let mut end = 0;
@@ -197,6 +231,13 @@ impl Tokens {
             }
             reached
         }));
+        self.order.clear();
+        for t in 0..steps {
+            for k in 0..blocks {
+                let (first, count) = self.of_block(t, k);
+                self.order.extend((first..first + count).map(|place| place as u32));
+            }
+        }
         self.before.resize(n, 0);
         self.behind.resize(n, 0);
         self.own_row.clear();
@@ -224,7 +265,7 @@ impl Tokens {
     pub fn count(&self) -> usize {
         self.before.len()
     }
-    /// Tokens of the first `steps` steps.
+    /// Tokens of the first `steps` steps: their numbers come first.
     pub fn count_of(&self, steps: usize) -> usize {
         self.offset[steps]
     }
@@ -232,34 +273,86 @@ impl Tokens {
     pub fn rows(&self) -> usize {
         1 + self.lanes + self.count()
     }
-    /// Token of (t, lane). Panics where the lane does not reach step t.
-    pub fn token(&self, t: usize, lane: usize) -> usize {
+    /// Number of (t, lane), by which ids, targets and losses lie. Panics where the lane does not reach step t.
+    pub fn number(&self, t: usize, lane: usize) -> usize {
         assert!(t < self.steps() && lane < self.lanes_at(t), "no token at step {t}, lane {lane}");
         self.offset[t] + lane
+    }
+    /// Place of (t, lane); those of a block's lanes at a step follow one another. Panics as `number`.
+    pub fn token(&self, t: usize, lane: usize) -> usize {
+        let number = self.number(t, lane);
+        if self.borders.len() == 2 {
+            return number;
+        }
+        let k = self.block_of(lane);
+        self.of_block(t, k).0 + lane - self.borders[k]
+    }
+    /// Places by number.
+    pub(crate) fn order(&self) -> &[u32] {
+        &self.order
+    }
+    /// The first place of step `t` in block `k`, and how many there are.
+    fn of_block(&self, t: usize, k: usize) -> (usize, usize) {
+        if self.borders.len() == 2 {
+            return (self.offset[t], self.lanes_at(t));
+        }
+        let (first, width) = (self.borders[k], self.borders[k + 1] - self.borders[k]);
+        (first * self.steps() + t * width, width)
+    }
+    fn block_of(&self, lane: usize) -> usize {
+        if self.borders.len() == 2 { 0 } else { self.borders.partition_point(|&border| border <= lane) - 1 }
+    }
+    /// Blocks of lanes.
+    pub(crate) fn blocks(&self) -> usize {
+        self.borders.len() - 1
+    }
+    /// The first lane behind the block of `lane`.
+    pub(crate) fn block_end(&self, lane: usize) -> usize {
+        self.borders[self.block_of(lane) + 1]
+    }
+    /// Rows of what goes by lane: between two blocks there are some that nobody touches.
+    pub(crate) fn lane_rows(&self) -> usize {
+        self.lanes + LANE_GAP * (self.blocks() - 1)
+    }
+    /// The same of a batch in so many blocks.
+    pub(crate) fn lane_rows_of(batch: Batch<'_>, blocks: usize) -> usize {
+        batch.lanes() + LANE_GAP * (blocks_of(batch, blocks) - 1)
+    }
+    /// How many rows further than by its number a lane lies in what goes by lane: as many for all lanes of a block.
+    pub(crate) fn lane_shift(&self, lane: usize) -> usize {
+        if self.borders.len() == 2 { 0 } else { LANE_GAP * self.block_of(lane) }
+    }
+    /// Row of a lane in what goes by lane.
+    pub fn lane_row(&self, lane: usize) -> usize {
+        lane + self.lane_shift(lane)
     }
     /// Those of `lanes` that reach step `t`, as many as there are.
     pub(crate) fn alive(&self, t: usize, lanes: &Range<usize>) -> Range<usize> {
         let end = self.lanes_at(t);
         lanes.start.min(end)..lanes.end.min(end)
     }
-    /// The tokens of some lanes at these steps, as stretches of neighbours. Where the lanes are all of them and `across`,
-    /// one stretch goes from step to step.
+    /// The tokens of some lanes of a block at these steps, as stretches of neighbours. Where the lanes are all of the block
+    /// and `across`, one stretch goes from step to step.
     pub(crate) fn stretches(
         &self,
         steps: Range<usize>,
         lanes: &Range<usize>,
         across: bool,
     ) -> impl Iterator<Item = Stretch> {
-        let whole = across && *lanes == (0..self.lanes);
+        let is_block = |k: usize| *lanes == (self.borders[k]..self.borders[k + 1]);
+        let whole = across && !lanes.is_empty() && is_block(self.block_of(lanes.start));
         let pieces = if whole { usize::from(!steps.is_empty()) } else { steps.len() };
         (0..pieces).map(move |i| {
             let t = steps.start + i;
-            if whole {
-                let token = self.offset[t];
-                return Stretch { t, lane: 0, token, count: self.offset[steps.end] - token };
-            }
             let alive = self.alive(t, lanes);
-            Stretch { t, lane: alive.start, token: self.offset[t] + alive.start, count: alive.len() }
+            let (lane, token) = (alive.start, if alive.is_empty() { 0 } else { self.token(t, alive.start) });
+            let one_block = self.borders.len() == 2;
+            let count = match whole {
+                true if one_block => self.offset[steps.end] - token,
+                true => steps.len() * lanes.len(),
+                false => alive.len(),
+            };
+            Stretch { t, lane, token, count }
         })
     }
     /// Row of token `n`.
@@ -286,21 +379,23 @@ impl Tokens {
         let n = self.token(t, lane);
         self.before[n] = 0;
         if t > 0 {
-            self.behind[self.offset[t - 1] + lane] = 0;
+            let n = self.token(t - 1, lane);
+            self.behind[n] = 0;
         }
     }
     /// Takes all resets back.
     pub fn clear_resets(&mut self) {
-        for t in 0..self.steps() {
-            // Row 1 + lane, or that of the token before.
-            let first = if t == 0 { 1 } else { 1 + self.lanes + self.offset[t - 1] };
-            for (row, at) in (first..).zip(&mut self.before[self.offset[t]..self.offset[t + 1]]) {
-                *at = row as u32;
-            }
-            let going_on = if t + 1 < self.steps() { self.lanes_at(t + 1) } else { 0 };
-            let next = 1 + self.lanes + self.offset[t + 1];
-            for (lane, at) in self.behind[self.offset[t]..self.offset[t + 1]].iter_mut().enumerate() {
-                *at = if lane < going_on { next + lane } else { 1 + lane } as u32;
+        let row = |place: usize| (1 + self.lanes + place) as u32;
+        for k in 0..self.borders.len() - 1 {
+            for t in 0..self.steps() {
+                let (first, count) = self.of_block(t, k);
+                let carried = self.borders[k]..;
+                let before = if t == 0 { 0 } else { self.of_block(t - 1, k).0 };
+                let (next, going_on) = if t + 1 < self.steps() { self.of_block(t + 1, k) } else { (0, 0) };
+                for (i, lane) in (0..count).zip(carried) {
+                    self.before[first + i] = if t == 0 { 1 + lane as u32 } else { row(before + i) };
+                    self.behind[first + i] = if i < going_on { row(next + i) } else { 1 + lane as u32 };
+                }
             }
         }
     }

@@ -25,7 +25,7 @@ pub enum Space {
     Rows,
     /// Tokens: N rows.
     Tokens,
-    /// Lanes: B rows.
+    /// Lanes: B rows, and some between two blocks of lanes ([`Tokens::lane_row`]).
     Lanes,
 }
 
@@ -106,6 +106,18 @@ impl At {
     pub(crate) fn row_stride(&self) -> usize {
         self.row_stride
     }
+    /// The same buffer, row 0 now being row `shift`. Its panels are one vector wide.
+    pub(crate) fn from_row(self, shift: usize) -> Self {
+        let step = match self.columns {
+            Columns::RowMajor(_) => self.row_stride,
+            Columns::Panels(s) => {
+                assert!(s.per_panel() == 1, "rows of {s:?} are not equally far apart");
+                LANES
+            }
+            Columns::Scalar => 1,
+        };
+        Self { base: self.base.wrapping_add(shift * step), ..self }
+    }
     /// Floats from one full panel to the next.
     pub(crate) fn panel_stride(&self) -> usize {
         match self.columns {
@@ -159,13 +171,14 @@ fn sizes(columns: Columns, rows: usize) -> Result<(usize, usize), OutOfMemory> {
 }
 
 impl Space {
-    fn rows(self, tokens: usize, lanes: usize) -> usize {
+    /// Rows for so many tokens, lanes, and rows of what goes by lane.
+    fn rows(self, (tokens, lanes, lane_rows): (usize, usize, usize)) -> usize {
         match self {
             Space::Rows => 1 + lanes + tokens,
             // Panels a power of two apart would share a few sets of L2.
             Space::Tokens if tokens >= 1024 && tokens.is_multiple_of(64) => tokens + 32,
             Space::Tokens => tokens,
-            Space::Lanes => lanes,
+            Space::Lanes => lane_rows,
         }
     }
 }
@@ -177,7 +190,7 @@ impl Workspace {
     }
     /// Adds a buffer of zeros. Errors: the memory is not to be had.
     pub fn add(&mut self, space: Space, columns: Columns) -> Result<BufId, OutOfMemory> {
-        let rows = space.rows(self.tokens.count(), self.tokens.lanes());
+        let rows = space.rows(self.sizes());
         let (row_stride, len) = sizes(columns, rows)?;
         self.memory.push(Buffer::zeroed(len)?);
         let memory = self.memory.len() - 1;
@@ -196,24 +209,29 @@ impl Workspace {
         self.grids.push(Grid { first: whole.first + first, columns: Columns::RowMajor(columns), width, ..*whole });
         BufId(self.grids.len() - 1)
     }
-    /// Takes another batch from here on: carried states are zero, there are no resets, and what else the buffers hold is
-    /// of no meaning. Allocates only where the batch needs more than any before.
+    /// What rows are counted by: tokens, lanes, rows of what goes by lane.
+    fn sizes(&self) -> (usize, usize, usize) {
+        (self.tokens.count(), self.tokens.lanes(), self.tokens.lane_rows())
+    }
+    /// Takes another batch from here on, in so many blocks of lanes: carried states are zero, there are no resets, and what
+    /// else the buffers hold is of no meaning. Allocates only where the batch needs more than any before.
     ///
     /// Errors: a form that is none, the memory is not to be had; the batch is then the one that was, from zero states.
-    pub fn set_batch(&mut self, batch: Batch<'_>) -> Result<(), BatchError> {
+    pub fn set_batch(&mut self, batch: Batch<'_>, blocks: usize) -> Result<(), BatchError> {
         let tokens = batch.tokens()?;
-        let placed = self.grow(tokens, batch.lanes()).and_then(|()| self.tokens.place(batch, tokens));
+        let grown = self.grow((tokens, batch.lanes(), Tokens::lane_rows_of(batch, blocks)));
+        let placed = grown.and_then(|()| self.tokens.place(batch, tokens, blocks));
+        let sizes = self.sizes();
         for grid in &mut self.grids {
-            grid.rows = grid.space.rows(self.tokens.count(), self.tokens.lanes());
+            grid.rows = grid.space.rows(sizes);
         }
         self.clear_states();
         Ok(placed?)
     }
     /// Makes room for a batch. What a buffer that grows held is lost.
-    fn grow(&mut self, tokens: usize, lanes: usize) -> Result<(), OutOfMemory> {
+    fn grow(&mut self, of: (usize, usize, usize)) -> Result<(), OutOfMemory> {
         for grid in &self.grids {
-            let (memory, (_, len)) =
-                (&mut self.memory[grid.memory], sizes(grid.columns, grid.space.rows(tokens, lanes))?);
+            let (memory, (_, len)) = (&mut self.memory[grid.memory], sizes(grid.columns, grid.space.rows(of))?);
             if memory.len() < len {
                 *memory = Buffer::zeroed(len)?;
             }
@@ -226,7 +244,7 @@ impl Workspace {
         for g in &self.grids {
             let rows = match g.space {
                 Space::Rows => 1 + lanes,
-                Space::Lanes => lanes,
+                Space::Lanes => g.rows,
                 Space::Tokens => continue,
             };
             let memory = &mut self.memory[g.memory];
@@ -419,6 +437,11 @@ impl<'w> Share<'w> {
     pub(crate) fn workspace(&self) -> &Workspace {
         self.ws
     }
+    /// The claim on some of its lanes, while itself it is not used.
+    pub(crate) fn within(&mut self, lanes: Range<usize>) -> Share<'_> {
+        assert!(self.lanes.start <= lanes.start && lanes.end <= self.lanes.end, "{lanes:?} of {:?}", self.lanes);
+        Share { ws: self.ws, lanes, member: self.member, members: self.members, exclusive: PhantomData }
+    }
     /// This member's part of `0..n`: even, the first parts one longer.
     pub(crate) fn part(&self, n: usize) -> Range<usize> {
         let (each, more) = (n / self.members, n % self.members);
@@ -503,7 +526,7 @@ mod tests {
             for id in [rows, panels, lanes] {
                 ws.buf_mut(id).fill(f32::NAN);
             }
-            ws.set_batch(batch).unwrap();
+            ws.set_batch(batch, 1).unwrap();
             assert_eq!(ws.tokens().lanes(), batch.lanes());
             for row in 0..=batch.lanes() {
                 let all = [
@@ -520,7 +543,7 @@ mod tests {
         assert!(places.iter().all(|&place| place == places[0]));
         // The lanes alone grew, by one.
         assert_eq!(ws.size_bytes(), bytes + 4 * 48);
-        let refused = ws.set_batch(Batch::Packed { batch_sizes: &[1, 2] });
+        let refused = ws.set_batch(Batch::Packed { batch_sizes: &[1, 2] }, 1);
         assert!(matches!(refused, Err(BatchError::Rising { .. })) && ws.tokens().count() == 12);
     }
 }

@@ -162,6 +162,7 @@ impl Trainer {
             output_dropout: config.output_dropout > 0.0,
             input_grad: false,
             split: None,
+            workers: workers.threads(),
         };
         let network = Network::new(model.params.layout(), options)?;
         let len = model.params.layout().params();

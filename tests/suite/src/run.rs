@@ -100,6 +100,7 @@ impl Rig {
             output_dropout: job.output_dropout.is_some(),
             input_grad: !job.symbols(),
             split: setting.split,
+            workers: setting.crew.threads(),
         };
         let network = Network::new(&layout, options).expect("memory for the network");
         let grads = network.weight_grads(setting.crew, setting.shards).expect("memory for the gradients");

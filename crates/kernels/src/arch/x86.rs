@@ -121,38 +121,39 @@ macro_rules! tokens_loop {
             // SAFETY: reads index, a and b, writes c: all vouched for by the caller.
             unsafe {
                 core::arch::asm!(
-                    "mov {p}, qword ptr [{call} + 48]",
+                    "mov {p}, qword ptr [{call} + 32]",
                     $(load_c!($v $n $i: $($a $j),+),)+
                     ".p2align 5",
                     "2:",
                     "mov {p:e}, dword ptr [{index}]",
+                    "mov {b:e}, dword ptr [{index} + 4]",
                     "imul {p}, {sa}",
+                    "imul {b}, {sb}",
                     "add {p}, {a}",
+                    "add {b}, {base}",
                     $(concat!("vmovups ", $v, $w, ", ", $v, "word ptr [{b} + 64*", $wj, "]"),)+
                     $(fma_row!($v $t, concat!("{p} + 4*", $i), $($a $aw),+),)+
                     "prefetchw byte ptr [{nc}]",
                     "add {nc}, qword ptr [{call} + 8]",
-                    "prefetcht1 byte ptr [{na}]",
-                    "add {na}, qword ptr [{call} + 24]",
-                    "prefetcht1 byte ptr [{nb}]",
-                    "add {nb}, qword ptr [{call} + 40]",
-                    "add {index}, 4",
-                    "add {b}, {sb}",
+                    "prefetcht1 byte ptr [{p} + {na}]",
+                    "prefetcht1 byte ptr [{b} + {nb}]",
+                    "add {index}, 8",
                     "dec {n}",
                     "jnz 2b",
-                    "mov {p}, qword ptr [{call} + 48]",
+                    "mov {p}, qword ptr [{call} + 32]",
                     $(store_c!($v $n $i: $($a $j),+),)+
                     index = inout(reg) call.index => _,
                     a = in(reg) call.a,
                     sa = in(reg) call.a_stride,
-                    b = inout(reg) call.b => _,
+                    base = in(reg) call.b,
                     sb = in(reg) call.b_stride,
                     n = inout(reg) call.tokens => _,
                     call = in(reg) call,
                     p = out(reg) _,
+                    b = out(reg) _,
                     nc = inout(reg) call.next_c.at => _,
-                    na = inout(reg) call.next_a.at => _,
-                    nb = inout(reg) call.next_b.at => _,
+                    na = in(reg) call.next_a,
+                    nb = in(reg) call.next_b,
                     $(out($register) _,)+
                     options(nostack),
                 );

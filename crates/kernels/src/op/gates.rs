@@ -112,13 +112,13 @@ impl Lanes {
     /// - the lanes are in range.
     #[inline(always)]
     pub(super) unsafe fn of(f: &Forward<'_>, lane: usize, m: usize) -> Self {
-        let token = f.tokens.token(f.t, lane);
+        let (token, number) = (f.tokens.token(f.t, lane), f.tokens.number(f.t, lane));
         let mut lanes = Self { m, lane, token, ..Self::NONE };
         let rows = f.layout.shape.start_rows();
         for i in 0..m {
             let prev = f.prev_rows[token + i] as usize;
             lanes.prev[i] = prev;
-            lanes.start[i] = f.ids.map_or(0, |ids| (ids[token + i] as usize).min(rows - 1));
+            lanes.start[i] = f.ids.map_or(0, |ids| (ids[number + i] as usize).min(rows - 1));
             // SAFETY: rows are in range by the caller's promise.
             unsafe {
                 lanes.h[i] = f.h.panel(0, prev);

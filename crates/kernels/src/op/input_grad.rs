@@ -92,9 +92,7 @@ pub(crate) unsafe fn product<T: Tier>(
         call.runs = whole;
         if whole > 0 {
             T::rows(n, m, &rows_at(first), b, call);
-            for i in 0..m {
-                call.init[i] = call.acc.add(i * ACC_STRIDE);
-            }
+            call.go_on();
         }
         if rest > 0 {
             call.runs = 1;
@@ -134,14 +132,18 @@ impl Coming {
     }
     /// What tile `i` of `tiles` asks for: a part of one panel, or one and, where tiles are few, another.
     #[inline(always)]
-    fn part(&self, (i, tiles): (usize, usize), k: usize) -> (Ahead, Option<Ahead>) {
-        let panel = |p: usize, part| Ahead::part(self.first.wrapping_byte_add(p * self.stride), self.bytes, part, k);
+    fn part<T: Tier>(&self, (i, tiles): (usize, usize), k: usize) -> (Ahead, Option<Ahead>) {
+        let at = |p: usize| self.first.wrapping_byte_add(p * self.stride);
         match tiles / self.panels {
             0 => {
                 let (begin, end) = (i * self.panels / tiles, (i + 1) * self.panels / tiles);
-                (panel(begin, (0, 1)), (end > begin + 1).then(|| panel(begin + 1, (0, 1))))
+                let another = (end > begin + 1).then(|| Ahead::part(at(begin + 1), self.bytes, (0, 1), k));
+                (Ahead::written::<T>(at(begin), self.bytes, (0, 1), k), another)
             }
-            each => (panel((i / each).min(self.panels - 1), (i % each, each)), None),
+            each => {
+                let panel = (i / each).min(self.panels - 1);
+                (Ahead::written::<T>(at(panel), self.bytes, (i % each, each), k), None)
+            }
         }
     }
 }
@@ -186,7 +188,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
                     }
                     if let Some(coming) = &coming {
                         let all = g.d_h_panels.len() * k_h.div_ceil(block) * count;
-                        let (part, another) = coming.part((done, all), part.k.len());
+                        let (part, another) = coming.part::<T>((done, all), part.k.len());
                         (call.written, call.ahead) = (part, another.unwrap_or(call.ahead));
                         done += 1;
                     }

@@ -27,7 +27,7 @@ pub(crate) struct Readout<'a> {
     pub(crate) h: At,
     /// By token: logits, then their gradient.
     pub(crate) logits: At,
-    /// By token: the loss, where there are targets.
+    /// By number: the loss, where there are targets.
     pub(crate) loss: Option<Loss<'a>>,
     pub(crate) tokens: &'a Tokens,
     pub(crate) t: usize,
@@ -36,8 +36,8 @@ pub(crate) struct Readout<'a> {
 
 /// What the loss needs.
 pub(crate) struct Loss<'a> {
+    /// By number, as the losses.
     pub(crate) targets: &'a [u32],
-    /// By token.
     pub(crate) nats: At,
     /// 1 / counted targets.
     pub(crate) scale: f32,
@@ -77,9 +77,9 @@ pub(crate) unsafe fn readout<T: Tier>(r: &Readout<'_>) {
     }
     let Some(loss) = &r.loss else { return };
     for lane in r.lanes.clone().step_by(ABREAST) {
-        let token = r.tokens.token(r.t, lane);
+        let (token, number) = (r.tokens.token(r.t, lane), r.tokens.number(r.t, lane));
         // SAFETY: each token's row holds the padded vocabulary; its nats are the worker's own.
-        unsafe { cross_entropy::<T::V>(r, loss, token..token + ABREAST.min(r.lanes.end - lane)) };
+        unsafe { cross_entropy::<T::V>(r, loss, token..token + ABREAST.min(r.lanes.end - lane), number) };
     }
 }
 
@@ -90,9 +90,9 @@ const ABREAST: usize = 8;
 /// zero.
 ///
 /// # Safety
-/// - the tier is available; these tokens and their rows are the worker's own.
+/// - the tier is available; these tokens and their rows are the worker's own; `number` is the first one's.
 #[inline(always)]
-unsafe fn cross_entropy<V: Vector>(r: &Readout<'_>, loss: &Loss<'_>, tokens: Range<usize>) {
+unsafe fn cross_entropy<V: Vector>(r: &Readout<'_>, loss: &Loss<'_>, tokens: Range<usize>, number: usize) {
     let (vocab, floats) = (r.head.vocab, r.head.panels().vectors() * LANES);
     let (mut max, mut sum) = ([0.0; ABREAST], [0.0; ABREAST]);
     // SAFETY: the caller's; a row is whole vectors.
@@ -108,7 +108,9 @@ unsafe fn cross_entropy<V: Vector>(r: &Readout<'_>, loss: &Loss<'_>, tokens: Ran
             *max = top.max_lane();
         }
         // What is left out has no target, and no loss.
-        let target = |token: usize| loss.targets[token] as usize;
+        let first = tokens.start;
+        let number_of = |token: usize| number + token - first;
+        let target = |token: usize| loss.targets[number_of(token)] as usize;
         let mut at_target = [0.0; ABREAST];
         for ((token, at), &max) in tokens.clone().zip(&mut at_target).zip(&max) {
             *at = row(token).get(target(token)).map_or(0.0, |&logit| logit - max);
@@ -131,7 +133,7 @@ unsafe fn cross_entropy<V: Vector>(r: &Readout<'_>, loss: &Loss<'_>, tokens: Ran
         }
         for ((token, &sum), &at_target) in tokens.zip(&sum).zip(&at_target) {
             let (row, target) = (row(token), target(token));
-            *loss.nats.panel(0, token) = if target < vocab {
+            *loss.nats.panel(0, number_of(token)) = if target < vocab {
                 row[target] -= loss.scale;
                 (libm::log(f64::from(sum)) - f64::from(at_target)) as f32
             } else {

@@ -1,4 +1,4 @@
-//! Weight gradients over all tokens of a chunk, tile by tile: `dW += a[row(token)]^T d[token]`, tokens ascending.
+//! Weight gradients over all tokens of a chunk, tile by tile: `dW += a[row(token)]^T d[token]`, tokens by number.
 //!
 //! ```text
 //! for each block of tokens:             (its a rows stay in L2 for all panels)
@@ -25,9 +25,9 @@ const BLOCK: usize = 96;
 /// The d rows of some columns: panel p of a panelled buffer, or part of a row-major one.
 #[derive(Clone, Copy)]
 pub(crate) struct Columns {
-    /// Column 0 of token 0.
+    /// Column 0 of row 0.
     pub(crate) base: *const f32,
-    /// Bytes from token to token.
+    /// Bytes from row to row.
     pub(crate) stride: usize,
     /// Vectors, one to four.
     pub(crate) n: usize,
@@ -37,6 +37,13 @@ impl Columns {
     /// The same columns, `bytes` on.
     fn on(self, bytes: usize) -> Self {
         Self { base: self.base.wrapping_byte_add(bytes), ..self }
+    }
+    /// # Safety
+    /// - there is such a row.
+    #[inline(always)]
+    pub(super) unsafe fn row(&self, place: u32) -> *const f32 {
+        // SAFETY: the caller's.
+        unsafe { self.base.byte_add(place as usize * self.stride) }
     }
 }
 
@@ -53,7 +60,7 @@ pub(crate) struct WeightGrad<'a> {
     pub(crate) a: At,
     /// First column of a: row 0 of the tile.
     pub(crate) column: usize,
-    /// Row of a of each token.
+    /// Row of a of each token, by place.
     pub(crate) index: &'a [u32],
     /// Of the first panel.
     pub(crate) d: Columns,
@@ -64,12 +71,12 @@ pub(crate) struct WeightGrad<'a> {
     pub(crate) part: &'a Part,
 }
 
-/// Calls `f(first token, count)` for every stretch of tokens of this part, in order, in pieces of at most `most`.
+/// Calls `f(first number, count)` for every stretch of tokens of this part, in order, in pieces of at most `most`.
 #[inline(always)]
 pub(super) fn stretches(tokens: &Tokens, part: &Part, most: usize, mut f: impl FnMut(usize, usize)) {
     let all = part.lanes.len() == tokens.lanes();
     for run in 0..if all { 1 } else { part.steps } {
-        // Tokens of all lanes lie beside each other, those of some lanes step by step.
+        // Numbers of all lanes follow one another, those of some lanes step by step.
         let (begin, len) = if all {
             (0, tokens.count_of(part.steps))
         } else {
@@ -106,26 +113,37 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
     // SAFETY: row 0 of a exists, and the tile's columns are inside it.
     let a = unsafe { g.a.panel(0, 0).add(g.column) }.cast_const();
     let a_stride = 4 * g.a.row_stride();
-    stretches(g.tokens, g.part, BLOCK, |token, count| {
-        // Most often the rows of the next block lie behind this one's; where they do not, some lines are asked for in vain.
-        let rows_behind = g.index[token] as usize + count;
-        let next_a = a.wrapping_byte_add(rows_behind * a_stride);
-        let parts = g.panels * row_tiles;
+    let order = g.tokens.order();
+    let mut index = [[0; 2]; BLOCK];
+    stretches(g.tokens, g.part, BLOCK, |number, count| {
+        let places = &order[number..number + count];
+        for (pair, &place) in index.iter_mut().zip(places) {
+            *pair = [g.index[place as usize], place];
+        }
+        // Most often the next block's tokens lie so many rows behind this one's; where they do not, some lines are asked for
+        // in vain.
+        let behind = count.div_ceil(g.tokens.blocks()) as isize;
+        let begin = out.as_ptr();
         for (p, out) in out.chunks_exact_mut(rows * n * LANES).enumerate() {
-            let d = |p: usize, token: usize| g.d.base.wrapping_byte_add(p * g.panel_stride + token * g.d.stride);
-            let next_d = if p + 1 == g.panels { d(0, token + count) } else { d(p + 1, token) };
+            let is_last = p + 1 == g.panels;
+            let next_d = if is_last { behind * g.d.stride as isize } else { 0 }
+                + g.panel_stride as isize * if is_last { -(p as isize) } else { 1 };
             for (i, (first, m)) in tiles(rows, T::TOKEN_ROWS[n - 1]).enumerate() {
                 let c = out[first * n * LANES..].as_mut_ptr();
-                let (tile, next_c) = (m * n * LANES, c.wrapping_add(m * n * LANES));
+                let tile = m * n * LANES;
+                let next_c = if is_last && i + 1 == row_tiles { begin } else { c.wrapping_add(tile) };
+                // Each line of the rows of d is asked for by one of the tiles, those of a's next rows in one of the panels.
+                let each = (row_tiles / n).max(1);
+                let asks = i.is_multiple_of(each) && i / each < n;
                 let call = TokensCall {
-                    next_c: Ahead::part(next_c, 4 * tile, (0, 1), count),
-                    next_a: Ahead::part(next_a, count * a_stride, (p * row_tiles + i, parts), count),
-                    next_b: Ahead::part(next_d, count * g.d.stride, (i, row_tiles), count),
+                    next_c: Ahead::written::<T>(next_c, 4 * tile, (0, 1), count),
+                    next_a: if p == i % g.panels { behind * a_stride as isize } else { 0 },
+                    next_b: if asks { next_d + (4 * LANES * (i / each)) as isize } else { 0 },
                     c,
-                    index: g.index[token..].as_ptr(),
+                    index: index.as_ptr(),
                     a: a.wrapping_add(first),
                     a_stride,
-                    b: d(p, token),
+                    b: g.d.base.wrapping_byte_add(p * g.panel_stride),
                     b_stride: g.d.stride,
                     tokens: count,
                 };
@@ -136,12 +154,12 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
             unsafe {
                 if let Some((d, ids, sums)) = &mut symbols {
                     let each = sums.len() / g.panels;
-                    let d = d.on(p * g.panel_stride + token * d.stride);
-                    add_by_symbol::<T::V>(d, &ids[token..token + count], &mut sums[p * each..(p + 1) * each]);
+                    let (d, ids) = (d.on(p * g.panel_stride), &ids[number..number + count]);
+                    add_by_symbol::<T::V>(d, places, ids, &mut sums[p * each..(p + 1) * each]);
                 }
                 if let Some((d, sums)) = &mut all {
                     let each = sums.len() / g.panels;
-                    add_all::<T::V>(d.on(p * g.panel_stride + token * d.stride), count, &mut sums[p * each..]);
+                    add_all::<T::V>(d.on(p * g.panel_stride), places, &mut sums[p * each..]);
                 }
             }
         }
@@ -149,11 +167,11 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
 }
 
 /// The rows of a block, one after the other.
-static IN_ORDER: [u32; BLOCK] = {
-    let mut rows = [0; BLOCK];
+static IN_ORDER: [[u32; 2]; BLOCK] = {
+    let mut rows = [[0; 2]; BLOCK];
     let mut i = 0;
     while i < BLOCK {
-        rows[i] = i as u32;
+        rows[i] = [i as u32; 2];
         i += 1;
     }
     rows
@@ -172,11 +190,10 @@ pub(crate) unsafe fn embedded_weight_grad<T: Tier>(a: Columns, d: Columns, symbo
             // SAFETY: rows and columns are in range by the caller's promise.
             unsafe {
                 let c = out.as_mut_ptr().add(first * d.n * LANES);
-                let nothing = Ahead::nothing(c);
                 let call = TokensCall {
-                    next_c: nothing,
-                    next_a: nothing,
-                    next_b: nothing,
+                    next_c: Ahead::nothing(c),
+                    next_a: 0,
+                    next_b: 0,
                     c,
                     index: IN_ORDER.as_ptr(),
                     a: a.base.byte_add(symbol * a.stride).add(first),
@@ -198,21 +215,22 @@ pub(crate) unsafe fn embedded_weight_grad<T: Tier>(a: Columns, d: Columns, symbo
 #[inline(always)]
 pub(crate) unsafe fn symbol_grad<V: Vector>(d: Columns, ids: &[u32], tokens: &Tokens, part: &Part, out: &mut [f32]) {
     out.fill(0.0);
-    stretches(tokens, part, usize::MAX, |token, count| {
+    stretches(tokens, part, usize::MAX, |number, count| {
+        let numbers = number..number + count;
         // SAFETY: the caller's obligations.
-        unsafe { add_by_symbol::<V>(d.on(token * d.stride), &ids[token..token + count], out) };
+        unsafe { add_by_symbol::<V>(d, &tokens.order()[numbers.clone()], &ids[numbers], out) };
     });
 }
 
 /// Row s of `sums [V][n*16]` += the d rows of the tokens whose symbol is s, in order; a symbol from V on has none.
 ///
 /// # Safety
-/// - the tier is available; d has a row per symbol of `ids`; `sums` holds whole rows.
+/// - the tier is available; d has a row at each of `places`, which has as many as `ids`; `sums` holds whole rows.
 #[inline(always)]
-unsafe fn add_by_symbol<V: Vector>(d: Columns, ids: &[u32], sums: &mut [f32]) {
+unsafe fn add_by_symbol<V: Vector>(d: Columns, places: &[u32], ids: &[u32], sums: &mut [f32]) {
     let width = d.n * LANES;
     let symbols = sums.len() / width;
-    for (i, &id) in ids.iter().enumerate() {
+    for (&place, &id) in places.iter().zip(ids) {
         let id = id as usize;
         if id >= symbols {
             continue;
@@ -221,26 +239,25 @@ unsafe fn add_by_symbol<V: Vector>(d: Columns, ids: &[u32], sums: &mut [f32]) {
             // SAFETY: the symbol was just checked, the row is the caller's promise.
             unsafe {
                 let at = sums.as_mut_ptr().add(id * width + j * LANES);
-                let row = d.base.byte_add(i * d.stride).add(j * LANES);
-                V::load(at).add(V::load(row)).store(at);
+                V::load(at).add(V::load(d.row(place).add(j * LANES))).store(at);
             }
         }
     }
 }
 
-/// The first n*16 floats of `sums` += `count` d rows, in order.
+/// The first n*16 floats of `sums` += the d rows at `places`, in order.
 ///
 /// # Safety
 /// - the tier is available; d has these rows; `sums` holds n*16 floats.
 #[inline(always)]
-unsafe fn add_all<V: Vector>(d: Columns, count: usize, sums: &mut [f32]) {
+unsafe fn add_all<V: Vector>(d: Columns, places: &[u32], sums: &mut [f32]) {
     // SAFETY: the caller's obligations.
     unsafe {
         match d.n {
-            1 => add_vectors::<V, 1>(d, count, sums),
-            2 => add_vectors::<V, 2>(d, count, sums),
-            3 => add_vectors::<V, 3>(d, count, sums),
-            _ => add_vectors::<V, 4>(d, count, sums),
+            1 => add_vectors::<V, 1>(d, places, sums),
+            2 => add_vectors::<V, 2>(d, places, sums),
+            3 => add_vectors::<V, 3>(d, places, sums),
+            _ => add_vectors::<V, 4>(d, places, sums),
         }
     }
 }
@@ -250,18 +267,17 @@ unsafe fn add_all<V: Vector>(d: Columns, count: usize, sums: &mut [f32]) {
 /// # Safety
 /// - as [`add_all`], with d.n = N.
 #[inline(always)]
-unsafe fn add_vectors<V: Vector, const N: usize>(d: Columns, count: usize, sums: &mut [f32]) {
-    // SAFETY: N vectors of sums, `count` rows of d, by the caller's promise.
+unsafe fn add_vectors<V: Vector, const N: usize>(d: Columns, places: &[u32], sums: &mut [f32]) {
+    // SAFETY: N vectors of sums, and d's rows, by the caller's promise.
     unsafe {
         let at: [*mut f32; N] = std::array::from_fn(|j| sums.as_mut_ptr().add(j * LANES));
         let mut acc = [V::splat(0.0); N];
         for (sum, &at) in acc.iter_mut().zip(&at) {
             *sum = V::load(at);
         }
-        for i in 0..count {
-            let row = d.base.byte_add(i * d.stride);
+        for &place in places {
             for (j, sum) in acc.iter_mut().enumerate() {
-                *sum = sum.add(V::load(row.add(j * LANES)));
+                *sum = sum.add(V::load(d.row(place).add(j * LANES)));
             }
         }
         for (sum, &at) in acc.iter().zip(&at) {

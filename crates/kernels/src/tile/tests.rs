@@ -196,26 +196,26 @@ unsafe fn model_tokens(n: usize, m: usize, call: &TokensCall) {
 fn check_tokens(name: &str, body: TokensLoop, p: &TokensProblem, data: Data, exact: bool) {
     let TokensProblem { n, m, tokens } = *p;
     let mut stream = Stream((n * 1000 + m * 100 + tokens) as u64, data);
-    let (a_rows, a_stride, b_stride) = (11, m + 3, 16 * n + 7);
+    let (a_rows, b_rows, a_stride, b_stride) = (11, 13, m + 3, 16 * n + 7);
     let a = guarded((a_rows - 1) * a_stride + m);
-    let b = guarded((tokens - 1) * b_stride + 16 * n);
+    let b = guarded((b_rows - 1) * b_stride + 16 * n);
     let start = guarded(m * n * 16);
     stream.fill(a);
     stream.fill(b);
     stream.fill(start);
     // Stretches of neighbours, jumps, the same row twice.
-    let index: Vec<u32> =
-        (0..tokens).map(|i| if i % 7 < 4 { (i % 11) as u32 } else { (stream.word() % 11) as u32 }).collect();
+    let mut row = |i: usize, rows: usize| (if i % 7 < 4 { i % rows } else { stream.word() as usize % rows }) as u32;
+    let index: Vec<[u32; 2]> = (0..tokens).map(|i| [row(i, a_rows), row(i, b_rows)]).collect();
     let run = |body: TokensLoop| {
         let c = guarded(m * n * 16 + 16);
         c[..16].fill(CANARY);
         c[16..].copy_from_slice(start);
         // Some of what is asked for lies beyond the pages that are there.
-        let (next_c, next_a) = (c[16..].as_ptr().wrapping_add(16 * n * m), a.as_ptr().wrapping_add(1 << 20));
+        let next_c = c[16..].as_ptr().wrapping_add(16 * n * m);
         let call = TokensCall {
             next_c: Ahead::part(next_c, 64 * n * m, (0, 1), tokens),
-            next_a: Ahead::part(next_a, 4 * m * tokens, (1, 2), tokens),
-            next_b: Ahead::nothing(b.as_ptr()),
+            next_a: 1 << 22,
+            next_b: -(1 << 22),
             c: c[16..].as_mut_ptr(),
             index: index.as_ptr(),
             a: a.as_ptr(),

@@ -23,10 +23,10 @@ pub(crate) unsafe fn peephole_grad<V: Vector>(
     unsafe {
         let prev_rows = tokens.prev_rows(order);
         let mut sums = [V::splat(0.0); 3];
-        stretches(tokens, part, usize::MAX, |token, count| {
-            for (token, &previous) in (token..).zip(&prev_rows[token..token + count]) {
-                let row = d.base.byte_add(token * d.stride);
-                let (c_prev, c) = (c.row(previous as usize), c.row(tokens.row(token)));
+        stretches(tokens, part, usize::MAX, |number, count| {
+            for &place in &tokens.order()[number..number + count] {
+                let (row, previous) = (d.row(place), prev_rows[place as usize]);
+                let (c_prev, c) = (c.row(previous as usize), c.row(tokens.row(place as usize)));
                 let (c_prev, c) = (V::load(c_prev), V::load(c));
                 sums[0] = V::load(row).mul_add(c_prev, sums[0]);
                 sums[1] = V::load(row.add(LANES)).mul_add(c_prev, sums[1]);
