@@ -52,7 +52,7 @@ impl Check<'_> {
     }
     /// What goes by lane, from where these lanes' block puts lane 0.
     fn by_lane(&self, at: At, lanes: &Range<usize>) -> At {
-        at.from_row(self.ws.tokens().lane_shift(lanes.start))
+        at.shifted(self.ws.tokens().lane_shift(lanes.start))
     }
     fn cell(&self, id: Option<BufId>, name: &str, space: Space, l: &LayerLayout) -> Option<At> {
         assert_eq!(id.is_some(), l.shape.cell == Cell::Lstm, "{}: `{name}` is for LSTM alone", self.op);

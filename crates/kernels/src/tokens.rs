@@ -504,6 +504,66 @@ mod tests {
     }
 
     #[test]
+    fn blocks_of_lanes_lie_apart_and_leave_numbers_alone() {
+        for (steps, lanes, blocks, borders) in [
+            (4, 6, 2, &[0, 3, 6][..]),
+            (3, 7, 3, &[0, 2, 4, 7]),
+            (2, 5, 5, &[0, 1, 2, 3, 4, 5]),
+            (1, 4, 2, &[0, 2, 4]),
+            (3, 2, 4, &[0, 2]),
+            (5, 3, 1, &[0, 3]),
+        ] {
+            let mut tokens = Tokens::in_blocks(steps, lanes, blocks);
+            let whole = tokens.clone();
+            if steps > 2 {
+                tokens.reset(2, 1);
+            }
+            let mut places = Vec::new();
+            for t in 0..steps {
+                for lane in 0..lanes {
+                    let (number, place) = (tokens.number(t, lane), tokens.token(t, lane));
+                    assert_eq!((number, tokens.order()[number] as usize), (t * lanes + lane, place));
+                    places.push(place);
+                    for order in [Order::Ascending, Order::Descending] {
+                        let is_cut = match order {
+                            Order::Ascending => (t, lane) == (2, 1),
+                            Order::Descending => (t, lane) == (1, 1) && steps > 2,
+                        };
+                        let want = if is_cut { 0 } else { meant(&tokens, order, (t, lane)) };
+                        assert_eq!(tokens.prev_rows(order)[place] as usize, want, "{order:?} step {t}, lane {lane}");
+                    }
+                }
+            }
+            // A block's tokens are one stretch, step by step.
+            let mut next = 0;
+            for block in borders.windows(2) {
+                let lanes = block[0]..block[1];
+                assert!(lanes.clone().all(|lane| tokens.block_end(lane) == lanes.end));
+                let stretches: Vec<_> = tokens.stretches(0..steps, &lanes, true).map(|s| (s.token, s.count)).collect();
+                assert_eq!(stretches, [(next, steps * lanes.len())]);
+                for (t, stretch) in tokens.stretches(0..steps, &lanes, false).enumerate() {
+                    assert_eq!((stretch.t, stretch.lane, stretch.token), (t, lanes.start, next));
+                    assert!(lanes.clone().all(|lane| tokens.token(t, lane) == next + lane - lanes.start));
+                    next += stretch.count;
+                }
+                assert!(lanes.clone().all(|lane| tokens.lane_shift(lane) == tokens.lane_shift(lanes.start)));
+            }
+            places.sort_unstable();
+            assert!(places.into_iter().eq(0..steps * lanes));
+            let rows: Vec<usize> = (0..lanes).map(|lane| tokens.lane_row(lane)).collect();
+            assert!(rows.windows(2).all(|pair| pair[0] < pair[1]) && rows[lanes - 1] + 1 == tokens.lane_rows());
+            assert_eq!(tokens.lane_rows() - lanes, LANE_GAP * (borders.len() - 2));
+            tokens.clear_resets();
+            assert_eq!((tokens.before, tokens.behind), (whole.before, whole.behind));
+        }
+        // Lanes that end early are one block.
+        let mut tokens = Tokens::in_blocks(2, 2, 2);
+        let batch = Batch::Packed { batch_sizes: &[3, 1] };
+        tokens.place(batch, 4, 2).unwrap();
+        assert_eq!((tokens.blocks(), tokens.lane_rows(), Tokens::lane_rows_of(batch, 2)), (1, 3, 3));
+    }
+
+    #[test]
     fn an_even_batch_is_a_packed_one_of_equal_sizes() {
         let even = Tokens::new(Batch::Even { steps: 4, lanes: 3 }).unwrap();
         let packed = Tokens::new(Batch::Packed { batch_sizes: &[3; 4] }).unwrap();

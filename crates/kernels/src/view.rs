@@ -106,8 +106,8 @@ impl At {
     pub(crate) fn row_stride(&self) -> usize {
         self.row_stride
     }
-    /// The same buffer, row 0 now being row `shift`. Its panels are one vector wide.
-    pub(crate) fn from_row(self, shift: usize) -> Self {
+    /// The same buffer with what was row `shift` as row 0. Panics where its panels are wider than one vector.
+    pub(crate) fn shifted(self, shift: usize) -> Self {
         let step = match self.columns {
             Columns::RowMajor(_) => self.row_stride,
             Columns::Panels(s) => {

@@ -126,19 +126,23 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
         let begin = out.as_ptr();
         for (p, out) in out.chunks_exact_mut(rows * n * LANES).enumerate() {
             let is_last = p + 1 == g.panels;
-            let next_d = if is_last { behind * g.d.stride as isize } else { 0 }
-                + g.panel_stride as isize * if is_last { -(p as isize) } else { 1 };
+            // To the same rows of the next panel, or to the next block's of the first.
+            let (panels_on, rows_on) = if is_last { (-(p as isize), behind) } else { (1, 0) };
+            let next_d = panels_on * g.panel_stride as isize + rows_on * g.d.stride as isize;
             for (i, (first, m)) in tiles(rows, T::TOKEN_ROWS[n - 1]).enumerate() {
                 let c = out[first * n * LANES..].as_mut_ptr();
                 let tile = m * n * LANES;
                 let next_c = if is_last && i + 1 == row_tiles { begin } else { c.wrapping_add(tile) };
-                // Each line of the rows of d is asked for by one of the tiles, those of a's next rows in one of the panels.
+                // Each line of d's next rows is asked for by one of the tiles; each of a's by the tile where it begins, in one of
+                // the panels.
                 let each = (row_tiles / n).max(1);
-                let asks = i.is_multiple_of(each) && i / each < n;
+                let asks_d = i.is_multiple_of(each) && i / each < n;
+                let line = (g.column + first).next_multiple_of(LANES) - g.column;
+                let asks_a = line < first + m && line / LANES % g.panels == p;
                 let call = TokensCall {
                     next_c: Ahead::written::<T>(next_c, 4 * tile, (0, 1), count),
-                    next_a: if p == i % g.panels { behind * a_stride as isize } else { 0 },
-                    next_b: if asks { next_d + (4 * LANES * (i / each)) as isize } else { 0 },
+                    next_a: if asks_a { behind * a_stride as isize + 4 * (line - first) as isize } else { 0 },
+                    next_b: if asks_d { next_d + (4 * LANES * (i / each)) as isize } else { 0 },
                     c,
                     index: index.as_ptr(),
                     a: a.wrapping_add(first),
