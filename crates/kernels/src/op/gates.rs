@@ -212,8 +212,8 @@ unsafe fn tile<T: Tier, const VARIANT: bool>(
             for i in 0..m {
                 let floats = if VARIANT { start_width } else { 4 * LANES };
                 std::ptr::copy_nonoverlapping(call.init[i], acc_at.add(i * ACC_STRIDE), floats);
-                call.init[i] = acc_at.add(i * ACC_STRIDE);
             }
+            call.go_on();
         }
         let params = f.weights.params.as_ptr();
         let next = if p + 1 < f.panels.end { p + 1 } else { f.panels.start };
@@ -227,15 +227,12 @@ unsafe fn tile<T: Tier, const VARIANT: bool>(
                 call.ahead = ahead(part, w_ih, panels, shape.k_x());
             }
             T::strided_rows(n, m, &at.x, w_ih.add(panels.offset(p, shape.k_x())), &mut call);
-            for i in 0..m {
-                call.init[i] = acc_at.add(i * ACC_STRIDE);
-            }
         }
         call.runs = 1;
         call.run_bytes = 4 * shape.k_h();
         call.acc = acc_at.add(h_slot);
-        for init in call.init.iter_mut().take(m) {
-            *init = init.add(h_slot);
+        if f.x.is_some() || shape.cell == Cell::Gru {
+            call.go_on();
         }
         let w_hh = params.add(f.layout.w_hh.start);
         if let Some(part) = part {
@@ -244,7 +241,7 @@ unsafe fn tile<T: Tier, const VARIANT: bool>(
         if !VARIANT && shape.cell != Cell::Rnn {
             expect::<T>(f, at, p);
             let gates = f.gates.panel(p, at.token);
-            call.written = Ahead::part(gates, 4 * m * slots.width(p) * LANES, (0, 1), shape.k_h());
+            call.written = Ahead::written::<T>(gates, 4 * m * slots.width(p) * LANES, (0, 1), shape.k_h());
         }
         T::rows(h_panels.width(p), m, &at.h, w_hh.add(h_panels.offset(p, shape.k_h())), &mut call);
         if VARIANT {
