@@ -126,7 +126,8 @@ impl Tape {
         }
     }
 
-    /// The network laid out for a batch that so many workers share out; what the last pass left is gone. Errors: the memory is not to be had.
+    /// The network laid out for a batch that so many workers share out; what the last pass left is gone. Errors: the memory
+    /// is not to be had.
     pub(crate) fn lay_out(&mut self, batch: Batch<'_>, workers: usize) -> Result<&mut Network, Error> {
         (self.forward, self.has_gradient) = (None, false);
         // Until it is: an error on the way leaves nothing to read.

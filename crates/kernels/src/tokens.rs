@@ -176,10 +176,7 @@ impl Tokens {
     }
     /// Place of (t, lane); those of a block's lanes at a step follow one another. Panics as `number`.
     pub fn token(&self, t: usize, lane: usize) -> usize {
-        let number = self.number(t, lane);
-        if self.borders.len() == 2 {
-            return number;
-        }
+        assert!(t < self.steps() && lane < self.lanes_at(t), "no token at step {t}, lane {lane}");
         let k = self.block_of(lane);
         self.of_block(t, k).0 + lane - self.borders[k]
     }
@@ -216,7 +213,7 @@ impl Tokens {
     }
     /// How many rows further than by its number a lane lies in what goes by lane: as many for all lanes of a block.
     pub(crate) fn lane_shift(&self, lane: usize) -> usize {
-        if self.borders.len() == 2 { 0 } else { LANE_GAP * self.block_of(lane) }
+        LANE_GAP * self.block_of(lane)
     }
     /// Row of a lane in what goes by lane.
     pub fn lane_row(&self, lane: usize) -> usize {
@@ -235,18 +232,18 @@ impl Tokens {
         lanes: &Range<usize>,
         across: bool,
     ) -> impl Iterator<Item = Stretch> {
-        let is_block = |k: usize| *lanes == (self.borders[k]..self.borders[k + 1]);
-        let whole = across && !lanes.is_empty() && is_block(self.block_of(lanes.start));
+        let block = if lanes.is_empty() { 0 } else { self.block_of(lanes.start) };
+        let whole = across && *lanes == (self.borders[block]..self.borders[block + 1]);
         let pieces = if whole { usize::from(!steps.is_empty()) } else { steps.len() };
         (0..pieces).map(move |i| {
             let t = steps.start + i;
             let alive = self.alive(t, lanes);
             let (lane, token) = (alive.start, if alive.is_empty() { 0 } else { self.token(t, alive.start) });
-            let one_block = self.borders.len() == 2;
-            let count = match whole {
-                true if one_block => self.offset[steps.end] - token,
-                true => steps.len() * lanes.len(),
-                false => alive.len(),
+            let count = if whole {
+                let (first, count) = self.of_block(steps.end - 1, block);
+                first + count - token
+            } else {
+                alive.len()
             };
             Stretch { t, lane, token, count }
         })
