@@ -33,7 +33,7 @@ pub(crate) struct Ahead {
     /// Where the next request goes.
     pub(crate) at: *const f32,
     /// Bytes further at each k.
-    step: usize,
+    pub(crate) step: usize,
 }
 
 impl Ahead {
@@ -98,27 +98,22 @@ impl RowsCall {
     }
 }
 
-/// What a `tokens` loop needs; `repr(C)`, as the assembly reads it by offset.
-#[repr(C)]
+/// What a `tokens` loop needs.
 pub(crate) struct TokensCall {
-    /// What is asked for into L1, to be written: the tile that comes next. [offset 0]
+    /// What is asked for into L1, to be written: the tile that comes next.
     pub(crate) next_c: Ahead,
-    /// Bytes from each row of a to what is asked for into L2 then. None: what is being read anyway. [16]
+    /// Bytes from each row of a to what is asked for into L2 then. None: what is being read anyway.
     pub(crate) next_a: isize,
-    /// Likewise from each row of b. [24]
+    /// Likewise from each row of b.
     pub(crate) next_b: isize,
-    /// c, `[m][n*16]` without gaps. [32]
+    /// c, `[m][n*16]` without gaps.
     pub(crate) c: *mut f32,
-    /// Row of a and row of b of each token.
-    pub(crate) index: *const [u32; 2],
+    /// Bytes from row 0 of a and from row 0 of b to each token's rows.
+    pub(crate) index: *const [usize; 2],
     /// Column i = 0 of row 0 of a.
     pub(crate) a: *const f32,
-    /// Bytes between rows of a.
-    pub(crate) a_stride: usize,
     /// Row 0 of b.
     pub(crate) b: *const f32,
-    /// Bytes between rows of b.
-    pub(crate) b_stride: usize,
     /// Tokens, at least one.
     pub(crate) tokens: usize,
 }
@@ -130,6 +125,12 @@ pub(crate) trait Tier {
     const ROWS: [usize; 4];
     /// Rows of a `tokens` tile whose panel has n vectors, at index n - 1.
     const TOKEN_ROWS: [usize; 4];
+    /// Tokens of a block of a weight gradient, up to 96. 96 x 256 B of d is half of L1 of a Zen 5; where the loops read each
+    /// row several times, it must leave room on smaller ones too. `doc/performance.md` has the sweeps.
+    const BLOCK: usize = 96;
+    /// Whether it walks a panel in strides, some of its columns at a time. No prefetcher follows that far: what comes next is
+    /// asked for even where it is not much.
+    const IN_STRIDES: bool = false;
     /// Vectors that its registers hold beside two more: the chains of `op::peak`.
     const CHAINS: usize;
 
@@ -220,8 +221,7 @@ pub(crate) unsafe fn tokens_generic<V: Vector, const M: usize, const N: usize>(c
             std::array::from_fn(|m| std::array::from_fn(|j| V::load(call.c.add((m * N + j) * 16))));
         for token in 0..call.tokens {
             let [a, b] = *call.index.add(token);
-            let b = call.b.byte_add(b as usize * call.b_stride);
-            let a = call.a.byte_add(a as usize * call.a_stride);
+            let (a, b) = (call.a.byte_add(a), call.b.byte_add(b));
             let w: [V; N] = std::array::from_fn(|j| V::load(b.add(16 * j)));
             for (m, row) in acc.iter_mut().enumerate() {
                 let a = V::splat(*a.add(m));

@@ -1,8 +1,8 @@
 //! Tier `avx512`: one zmm is the vector; tiles of 7 lanes x 4 zmm.
 
 use super::x86::{
-    fma_row, load_acc, load_c, prefetch, prefetch_near, prefetch_write, rows_loop, stamp, store_acc, store_c,
-    tokens_loop,
+    fma_row, load_acc, load_c, prefetch, prefetch_near, prefetch_write, rows_loop, rows_loop_with, stamp, store_acc,
+    store_c, tokens_loop, tokens_loop_with,
 };
 use crate::tile::{MAX_ROWS, RowsCall, Tier, TokensCall};
 use crate::vector::{Pointwise, Vector};
@@ -150,7 +150,7 @@ pub(crate) struct Tiles;
 
 /// All loops of one kind and N. Weights in zmm28 and up, broadcasts in turn in zmm24-27.
 macro_rules! loops {
-    ($kind:ident, 4, $($name:ident)+) => { stamp!($kind, ["avx512f" "zmm" "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], 4, [28 0, 29 1, 30 2, 31 3], [$($name)+], [],
+    ($kind:ident, 4, $($name:ident)+) => { stamp!($kind, ["avx512f" "zmm" 64 "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], 4, [28 0, 29 1, 30 2, 31 3], [$($name)+], [],
         r0 0 24 [0 "zmm28" 0, 1 "zmm29" 1, 2 "zmm30" 2, 3 "zmm31" 3];
         r1 1 25 [4 "zmm28" 0, 5 "zmm29" 1, 6 "zmm30" 2, 7 "zmm31" 3];
         r2 2 26 [8 "zmm28" 0, 9 "zmm29" 1, 10 "zmm30" 2, 11 "zmm31" 3];
@@ -158,7 +158,7 @@ macro_rules! loops {
         r4 4 24 [16 "zmm28" 0, 17 "zmm29" 1, 18 "zmm30" 2, 19 "zmm31" 3];
         r5 5 25 [20 "zmm28" 0, 21 "zmm29" 1, 22 "zmm30" 2, 23 "zmm31" 3]); };
     // All registers are taken: one broadcast, and the last weight is read by each row.
-    ($kind:ident, 7x4, $name:ident) => { $kind!(["avx512f" "zmm" "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], $name, 4, [28 0, 29 1, 30 2],
+    ($kind:ident, 7x4, $name:ident) => { $kind!(["avx512f" "zmm" 64 "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], $name, 4, [28 0, 29 1, 30 2],
         r0 0 31 [0 "zmm28" 0, 1 "zmm29" 1, 2 "zmm30" 2, 3 "zmmword ptr [{b} + 192]" 3];
         r1 1 31 [4 "zmm28" 0, 5 "zmm29" 1, 6 "zmm30" 2, 7 "zmmword ptr [{b} + 192]" 3];
         r2 2 31 [8 "zmm28" 0, 9 "zmm29" 1, 10 "zmm30" 2, 11 "zmmword ptr [{b} + 192]" 3];
@@ -166,17 +166,17 @@ macro_rules! loops {
         r4 4 31 [16 "zmm28" 0, 17 "zmm29" 1, 18 "zmm30" 2, 19 "zmmword ptr [{b} + 192]" 3];
         r5 5 31 [20 "zmm28" 0, 21 "zmm29" 1, 22 "zmm30" 2, 23 "zmmword ptr [{b} + 192]" 3];
         r6 6 31 [24 "zmm28" 0, 25 "zmm29" 1, 26 "zmm30" 2, 27 "zmmword ptr [{b} + 192]" 3]); };
-    ($kind:ident, 3, $($name:ident)+) => { stamp!($kind, ["avx512f" "zmm" "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], 3, [28 0, 29 1, 30 2], [$($name)+], [],
+    ($kind:ident, 3, $($name:ident)+) => { stamp!($kind, ["avx512f" "zmm" 64 "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], 3, [28 0, 29 1, 30 2], [$($name)+], [],
         r0 0 24 [0 "zmm28" 0, 1 "zmm29" 1, 2 "zmm30" 2]; r1 1 25 [3 "zmm28" 0, 4 "zmm29" 1, 5 "zmm30" 2];
         r2 2 26 [6 "zmm28" 0, 7 "zmm29" 1, 8 "zmm30" 2]; r3 3 27 [9 "zmm28" 0, 10 "zmm29" 1, 11 "zmm30" 2];
         r4 4 24 [12 "zmm28" 0, 13 "zmm29" 1, 14 "zmm30" 2]; r5 5 25 [15 "zmm28" 0, 16 "zmm29" 1, 17 "zmm30" 2];
         r6 6 26 [18 "zmm28" 0, 19 "zmm29" 1, 20 "zmm30" 2]; r7 7 27 [21 "zmm28" 0, 22 "zmm29" 1, 23 "zmm30" 2]); };
-    ($kind:ident, 2, $($name:ident)+) => { stamp!($kind, ["avx512f" "zmm" "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], 2, [28 0, 29 1], [$($name)+], [],
+    ($kind:ident, 2, $($name:ident)+) => { stamp!($kind, ["avx512f" "zmm" 64 "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], 2, [28 0, 29 1], [$($name)+], [],
         r0 0 24 [0 "zmm28" 0, 1 "zmm29" 1]; r1 1 25 [2 "zmm28" 0, 3 "zmm29" 1];
         r2 2 26 [4 "zmm28" 0, 5 "zmm29" 1]; r3 3 27 [6 "zmm28" 0, 7 "zmm29" 1];
         r4 4 24 [8 "zmm28" 0, 9 "zmm29" 1]; r5 5 25 [10 "zmm28" 0, 11 "zmm29" 1];
         r6 6 26 [12 "zmm28" 0, 13 "zmm29" 1]; r7 7 27 [14 "zmm28" 0, 15 "zmm29" 1]); };
-    ($kind:ident, 1, $($name:ident)+) => { stamp!($kind, ["avx512f" "zmm" "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], 1, [28 0], [$($name)+], [],
+    ($kind:ident, 1, $($name:ident)+) => { stamp!($kind, ["avx512f" "zmm" 64 "zmm0" "zmm1" "zmm2" "zmm3" "zmm4" "zmm5" "zmm6" "zmm7" "zmm8" "zmm9" "zmm10" "zmm11" "zmm12" "zmm13" "zmm14" "zmm15" "zmm16" "zmm17" "zmm18" "zmm19" "zmm20" "zmm21" "zmm22" "zmm23" "zmm24" "zmm25" "zmm26" "zmm27" "zmm28" "zmm29" "zmm30" "zmm31"], 1, [28 0], [$($name)+], [],
         r0 0 24 [0 "zmm28" 0]; r1 1 25 [1 "zmm28" 0]; r2 2 26 [2 "zmm28" 0]; r3 3 27 [3 "zmm28" 0];
         r4 4 24 [4 "zmm28" 0]; r5 5 25 [5 "zmm28" 0]; r6 6 26 [6 "zmm28" 0]; r7 7 27 [7 "zmm28" 0]); };
 }

@@ -166,9 +166,8 @@ impl Tier for Tiles {
             // SAFETY: the caller's obligations; the copies hold `count` rows of m and of n vectors.
             unsafe {
                 for i in 0..count {
-                    let [row_a, row_b] = (*call.index.add(begin + i)).map(|row| row as usize);
-                    let (row_a, row_b) =
-                        (call.a.byte_add(row_a * call.a_stride), call.b.byte_add(row_b * call.b_stride));
+                    let [a_on, b_on] = *call.index.add(begin + i);
+                    let (row_a, row_b) = (call.a.byte_add(a_on), call.b.byte_add(b_on));
                     std::ptr::copy_nonoverlapping(row_a, a[i * m..].as_mut_ptr(), m);
                     std::ptr::copy_nonoverlapping(row_b, b[i * columns..].as_mut_ptr(), columns);
                 }

@@ -1,7 +1,7 @@
 //! The k loops of the x86 tiers in assembly, as macros over the register's name: zmm or ymm.
 //!
 //! Written in assembly because a tile takes all registers: 7 rows x 4 zmm are 28 accumulators, three weights, one
-//! broadcast, and the fourth weight straight from memory; 3 rows x 4 ymm are 12, 3, 1. LLVM spills there. Each activation
+//! broadcast, and the fourth weight straight from memory; 6 rows x 2 ymm are 12, 2, 2. LLVM spills there. Each activation
 //! is broadcast into a register once and used n times: a broadcast operand (`{1to16}`) in every FMA would be a load per
 //! FMA, and a core with two FMAs and two loads a cycle then waits for its loads (doc/performance.md). The cross-check is
 //! `tile::rows_generic`.
@@ -40,26 +40,36 @@ macro_rules! fma_row {
     };
 }
 macro_rules! load_acc {
-    ($v:literal $i:literal: $($a:literal $j:literal),+) => {
+    ($v:literal $bytes:literal $i:literal: $($a:literal $j:literal),+) => {
         concat!("mov {p}, qword ptr [{c} + 8*", $i, "]\n",
-            $("vmovups ", $v, $a, ", ", $v, "word ptr [{p} + 64*", $j, "]\n"),+)
+            $("vmovups ", $v, $a, ", ", $v, "word ptr [{p} + ", $bytes, "*", $j, "]\n"),+)
     };
 }
 macro_rules! store_acc {
-    ($v:literal $i:literal: $($a:literal $j:literal),+) => {
-        concat!($("vmovups ", $v, "word ptr [{p} + 256*", $i, " + 64*", $j, "], ", $v, $a, "\n"),+)
+    ($v:literal $bytes:literal $i:literal: $($a:literal $j:literal),+) => {
+        concat!($("vmovups ", $v, "word ptr [{p} + 256*", $i, " + ", $bytes, "*", $j, "], ", $v, $a, "\n"),+)
     };
 }
 
-/// One `rows` loop of N vectors: the weights held in registers, then the rows.
+/// One `rows` loop over panels of N vectors: the weights held in registers, then the rows.
 macro_rules! rows_loop {
-    ([$feature:literal $v:literal $($register:tt)+], $name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal $t:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
+    ($($loop:tt)+) => {
+        rows_loop_with!(["prefetcht1 byte ptr [{p}]", "prefetcht1 byte ptr [{p} + 64]", "add {p}, qword ptr [{c} + 104]",
+            "prefetchw byte ptr [{w}]", "add {w}, qword ptr [{c} + 120]"] $($loop)+);
+    };
+}
+/// The same that asks for nothing: a walk over more columns of a panel, after one that has asked.
+macro_rules! quiet_rows_loop {
+    ($($loop:tt)+) => { rows_loop_with!([] $($loop)+); };
+}
+macro_rules! rows_loop_with {
+    ([$($ask:literal),*] [$feature:literal $v:literal $bytes:literal $($register:tt)+], $name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal $t:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
         #[target_feature(enable = $feature)]
         unsafe fn $name(rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {
             // SAFETY: reads rows, init and b, writes acc and the call's own counts: all vouched for by the caller.
             unsafe {
                 core::arch::asm!(
-                    $(load_acc!($v $i: $($a $j),+),)+
+                    $(load_acc!($v $bytes $i: $($a $j),+),)+
                     // k runs up to zero, so that it is its own end: rows are pointers to the ends of their runs.
                     "mov {k}, qword ptr [{c} + 80]",
                     $(concat!("add {", stringify!($row), "}, {k}"),)+
@@ -68,14 +78,10 @@ macro_rules! rows_loop {
                     "mov {w}, qword ptr [{c} + 112]",
                     ".p2align 5",
                     "2:",
-                    $(concat!("vmovups ", $v, $w, ", ", $v, "word ptr [{b} + 64*", $wj, "]"),)+
+                    $(concat!("vmovups ", $v, $w, ", ", $v, "word ptr [{b} + ", $bytes, "*", $wj, "]"),)+
                     $(fma_row!($v $t, concat!("{", stringify!($row), "} + {k}"), $($a $aw),+),)+
                     concat!("add {b}, 64*", $n),
-                    "prefetcht1 byte ptr [{p}]",
-                    "prefetcht1 byte ptr [{p} + 64]",
-                    "add {p}, qword ptr [{c} + 104]",
-                    "prefetchw byte ptr [{w}]",
-                    "add {w}, qword ptr [{c} + 120]",
+                    $($ask,)*
                     "add {k}, 4",
                     "jnz 2b",
                     "dec qword ptr [{c} + 72]",
@@ -87,7 +93,7 @@ macro_rules! rows_loop {
                     "mov qword ptr [{c} + 96], {p}",
                     "mov qword ptr [{c} + 112], {w}",
                     "mov {p}, qword ptr [{c} + 64]",
-                    $(store_acc!($v $i: $($a $j),+),)+
+                    $(store_acc!($v $bytes $i: $($a $j),+),)+
                     $($row = inout(reg) rows[$i] => _,)+
                     c = in(reg) call as *mut RowsCall,
                     b = inout(reg) b => _,
@@ -103,57 +109,60 @@ macro_rules! rows_loop {
 }
 
 macro_rules! load_c {
-    ($v:literal $n:literal $i:literal: $($a:literal $j:literal),+) => {
-        concat!($("vmovups ", $v, $a, ", ", $v, "word ptr [{p} + 64*", $n, "*", $i, " + 64*", $j, "]\n"),+)
+    ($v:literal $bytes:literal $n:literal $i:literal: $($a:literal $j:literal),+) => {
+        concat!($("vmovups ", $v, $a, ", ", $v, "word ptr [{c} + 64*", $n, "*", $i, " + ", $bytes, "*", $j, "]\n"),+)
     };
 }
 macro_rules! store_c {
-    ($v:literal $n:literal $i:literal: $($a:literal $j:literal),+) => {
-        concat!($("vmovups ", $v, "word ptr [{p} + 64*", $n, "*", $i, " + 64*", $j, "], ", $v, $a, "\n"),+)
+    ($v:literal $bytes:literal $n:literal $i:literal: $($a:literal $j:literal),+) => {
+        concat!($("vmovups ", $v, "word ptr [{c} + 64*", $n, "*", $i, " + ", $bytes, "*", $j, "], ", $v, $a, "\n"),+)
     };
 }
 
 /// One `tokens` loop.
 macro_rules! tokens_loop {
-    ([$feature:literal $v:literal $($register:tt)+], $name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal $t:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
+    ($($loop:tt)+) => {
+        tokens_loop_with!(call, ["prefetchw byte ptr [{nc}]", "add {nc}, {sc}", "prefetcht1 byte ptr [{p} + {na}]",
+            "prefetcht1 byte ptr [{b} + {nb}]"],
+            [nc = inout(reg) call.next_c.at => _,
+            sc = in(reg) call.next_c.step,
+            na = in(reg) call.a.wrapping_byte_offset(call.next_a),
+            nb = in(reg) call.next_b,]
+            $($loop)+);
+    };
+}
+/// The same that asks for nothing.
+macro_rules! quiet_tokens_loop {
+    ($($loop:tt)+) => { tokens_loop_with!(call, [], [] $($loop)+); };
+}
+macro_rules! tokens_loop_with {
+    ($call:ident, [$($ask:literal),*], [$($operand:tt)*] [$feature:literal $v:literal $bytes:literal $($register:tt)+], $name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal $t:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
         #[target_feature(enable = $feature)]
-        unsafe fn $name(call: &TokensCall) {
+        unsafe fn $name($call: &TokensCall) {
             // SAFETY: reads index, a and b, writes c: all vouched for by the caller.
             unsafe {
                 core::arch::asm!(
-                    "mov {p}, qword ptr [{call} + 32]",
-                    $(load_c!($v $n $i: $($a $j),+),)+
+                    $(load_c!($v $bytes $n $i: $($a $j),+),)+
                     ".p2align 5",
                     "2:",
-                    "mov {p:e}, dword ptr [{index}]",
-                    "mov {b:e}, dword ptr [{index} + 4]",
-                    "imul {p}, {sa}",
-                    "imul {b}, {sb}",
-                    "add {p}, {a}",
+                    "mov {p}, qword ptr [{index}]",
+                    "mov {b}, qword ptr [{index} + 8]",
                     "add {b}, {base}",
-                    $(concat!("vmovups ", $v, $w, ", ", $v, "word ptr [{b} + 64*", $wj, "]"),)+
-                    $(fma_row!($v $t, concat!("{p} + 4*", $i), $($a $aw),+),)+
-                    "prefetchw byte ptr [{nc}]",
-                    "add {nc}, qword ptr [{call} + 8]",
-                    "prefetcht1 byte ptr [{p} + {na}]",
-                    "prefetcht1 byte ptr [{b} + {nb}]",
-                    "add {index}, 8",
+                    $(concat!("vmovups ", $v, $w, ", ", $v, "word ptr [{b} + ", $bytes, "*", $wj, "]"),)+
+                    $(fma_row!($v $t, concat!("{p} + {a} + 4*", $i), $($a $aw),+),)+
+                    $($ask,)*
+                    "add {index}, 16",
                     "dec {n}",
                     "jnz 2b",
-                    "mov {p}, qword ptr [{call} + 32]",
-                    $(store_c!($v $n $i: $($a $j),+),)+
-                    index = inout(reg) call.index => _,
-                    a = in(reg) call.a,
-                    sa = in(reg) call.a_stride,
-                    base = in(reg) call.b,
-                    sb = in(reg) call.b_stride,
-                    n = inout(reg) call.tokens => _,
-                    call = in(reg) call,
+                    $(store_c!($v $bytes $n $i: $($a $j),+),)+
+                    index = inout(reg) $call.index => _,
+                    a = in(reg) $call.a,
+                    base = in(reg) $call.b,
+                    n = inout(reg) $call.tokens => _,
+                    c = in(reg) $call.c,
                     p = out(reg) _,
                     b = out(reg) _,
-                    nc = inout(reg) call.next_c.at => _,
-                    na = in(reg) call.next_a,
-                    nb = in(reg) call.next_b,
+                    $($operand)*
                     $(out($register) _,)+
                     options(nostack),
                 );
@@ -162,16 +171,23 @@ macro_rules! tokens_loop {
     };
 }
 
-/// Stamps one kind of loop for every number of rows: names, then rows.
+/// Stamps one kind of loop for every number of rows, `_` for one that nobody wants: names, then rows.
 macro_rules! stamp {
     ($kind:ident, $isa:tt, $n:tt, $w:tt, [], $done:tt, $($rest:tt)*) => {};
-    ($kind:ident, $isa:tt, $n:tt, $w:tt, [$name:ident $($names:ident)*], [], $row:ident $i:literal $t:literal $acc:tt $(; $($rest:tt)*)?) => {
-        $kind!($isa, $name, $n, $w, $row $i $t $acc);
+    ($kind:ident, $isa:tt, $n:tt, $w:tt, [$name:tt $($names:tt)*], [], $row:ident $i:literal $t:literal $acc:tt $(; $($rest:tt)*)?) => {
+        stamp!($name $kind, $isa, $n, $w, $row $i $t $acc);
         stamp!($kind, $isa, $n, $w, [$($names)*], [$row $i $t $acc], $($($rest)*)?);
     };
-    ($kind:ident, $isa:tt, $n:tt, $w:tt, [$name:ident $($names:ident)*], [$($done:tt)+], $row:ident $i:literal $t:literal $acc:tt $(; $($rest:tt)*)?) => {
-        $kind!($isa, $name, $n, $w, $($done)+; $row $i $t $acc);
+    ($kind:ident, $isa:tt, $n:tt, $w:tt, [$name:tt $($names:tt)*], [$($done:tt)+], $row:ident $i:literal $t:literal $acc:tt $(; $($rest:tt)*)?) => {
+        stamp!($name $kind, $isa, $n, $w, $($done)+; $row $i $t $acc);
         stamp!($kind, $isa, $n, $w, [$($names)*], [$($done)+; $row $i $t $acc], $($($rest)*)?);
     };
+    (_ $($rest:tt)*) => {};
+    ($name:ident $kind:ident, $isa:tt, $n:tt, $w:tt, $($rows:tt)+) => {
+        $kind!($isa, $name, $n, $w, $($rows)+);
+    };
 }
-pub(super) use {fma_row, load_acc, load_c, rows_loop, stamp, store_acc, store_c, tokens_loop};
+pub(super) use {
+    fma_row, load_acc, load_c, quiet_rows_loop, quiet_tokens_loop, rows_loop, rows_loop_with, stamp, store_acc,
+    store_c, tokens_loop, tokens_loop_with,
+};

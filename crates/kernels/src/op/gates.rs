@@ -151,9 +151,9 @@ pub(super) unsafe fn forward_of<T: Tier, const VARIANT: bool>(f: &Forward<'_>) {
     let most = T::ROWS[panels.per_panel() - 1];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
-    // Where the weights come from L3, each tile asks for its part of the panel that comes next, as the first of them alone
-    // would wait for all of it.
-    let streamed = f.layout.is_streamed();
+    // Where the weights come from L3, or no prefetcher would fetch them, each tile asks for its part of the panel that comes
+    // next, as the first of them alone would wait for all of it.
+    let asks = f.layout.is_streamed() || T::IN_STRIDES;
     let mut kept = [Lanes::NONE; TILES];
     let mut all = tiles(f.lanes.len(), most);
     loop {
@@ -173,7 +173,7 @@ pub(super) unsafe fn forward_of<T: Tier, const VARIANT: bool>(f: &Forward<'_>) {
                     if let Some(next) = kept[..count].get(i + 1).filter(|_| !f.begun) {
                         expect_start::<T>(f, next, p);
                     }
-                    tile::<T, VARIANT>(f, at, acc_at, p, streamed.then_some((i, count)));
+                    tile::<T, VARIANT>(f, at, acc_at, p, asks.then_some((i, count)));
                 }
             }
         }

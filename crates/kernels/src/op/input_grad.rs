@@ -48,10 +48,10 @@ pub(crate) struct Run {
     pub(crate) k: Range<usize>,
 }
 
-/// Most columns of a product at a time: what they are multiplied with stays in L2 for all lanes. Where weights are streamed,
-/// what is multiplied next lies beside it.
+/// Most columns of a product at a time: what they are multiplied with stays in L2 for all lanes. Where that is asked
+/// for, what is multiplied next lies beside it.
 const BLOCK: usize = 2048;
-const STREAMED_BLOCK: usize = 1024;
+const ASKING_BLOCK: usize = 512;
 
 impl Run {
     /// All columns, block by block.
@@ -155,8 +155,8 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let shape = &g.layout.shape;
     let (packed, packed_h) = (shape.panels(), shape.h_panels());
     let (k, k_h) = (packed.vectors() * LANES, packed_h.vectors() * LANES);
-    let streamed = g.layout.is_streamed();
-    let block = if streamed { STREAMED_BLOCK } else { BLOCK };
+    let asks = g.layout.is_streamed() || T::IN_STRIDES;
+    let block = if asks { ASKING_BLOCK } else { BLOCK };
     let zeros = [0.0f32; 4 * LANES];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
@@ -192,7 +192,7 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
                         (call.written, call.ahead) = (part, another.unwrap_or(call.ahead));
                         done += 1;
                     }
-                    if streamed {
+                    if asks {
                         call.ahead = Ahead::part(next, bytes, (turn, count), part.k.len());
                     }
                     product::<T>(&g.gates, part.clone(), n, (token, m), w, &mut call);
@@ -213,10 +213,16 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let d_x = shape.d_x_panels();
     for q in g.d_x_panels.clone() {
         let n = d_x.width(q);
+        let w = t_ih.wrapping_add(d_x.offset(q, k));
+        let next = if q + 1 < g.d_x_panels.end { q + 1 } else { g.d_x_panels.start };
+        let next = t_ih.wrapping_add(d_x.offset(next, k));
         for part in Run::blocks(packed, 0, block) {
             let masks = masks.filter(|_| part.k.end == k);
+            let next = if part.k.end < k { w.wrapping_add(part.k.end * n * LANES) } else { next };
+            let bytes = 4 * part.k.len() * n * LANES;
             for stretch in g.tokens.stretches(g.t..g.t + g.steps, &g.lanes, masks.is_none()) {
-                for (first, m) in tiles(stretch.count, T::ROWS[n - 1]) {
+                let count = tile_count(stretch.count, T::ROWS[n - 1]);
+                for (turn, (first, m)) in tiles(stretch.count, T::ROWS[n - 1]).enumerate() {
                     let token = stretch.token + first;
                     // SAFETY: as above.
                     unsafe {
@@ -227,7 +233,10 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
                                 call.init[i] = from.panel(d_x.first(q), g.tokens.row(token + i));
                             }
                         }
-                        product::<T>(&g.gates, part.clone(), n, (token, m), t_ih.add(d_x.offset(q, k)), &mut call);
+                        if T::IN_STRIDES {
+                            call.ahead = Ahead::part(next, bytes, (turn, count), part.k.len());
+                        }
+                        product::<T>(&g.gates, part.clone(), n, (token, m), w, &mut call);
                         for i in 0..m {
                             for j in 0..n {
                                 let vector = d_x.first(q) + j;

@@ -19,8 +19,8 @@ use crate::tokens::{Part, Tokens};
 use crate::vector::Vector;
 use crate::view::At;
 
-/// Tokens of a block: 96 x 256 B of d is half of L1; doc/performance.md has the sweep.
-const BLOCK: usize = 96;
+/// Most tokens of a block of any tier.
+const MOST: usize = 96;
 
 /// The d rows of some columns: panel p of a panelled buffer, or part of a row-major one.
 #[derive(Clone, Copy)]
@@ -114,11 +114,11 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
     let a = unsafe { g.a.panel(0, 0).add(g.column) }.cast_const();
     let a_stride = 4 * g.a.row_stride();
     let order = g.tokens.order();
-    let mut index = [[0; 2]; BLOCK];
-    stretches(g.tokens, g.part, BLOCK, |number, count| {
+    let mut index = [[0; 2]; MOST];
+    stretches(g.tokens, g.part, T::BLOCK.min(MOST), |number, count| {
         let places = &order[number..number + count];
         for (pair, &place) in index.iter_mut().zip(places) {
-            *pair = [g.index[place as usize], place];
+            *pair = [a_stride * g.index[place as usize] as usize, g.d.stride * place as usize];
         }
         // Most often the next block's tokens lie so many rows behind this one's; where they do not, some lines are asked for
         // in vain.
@@ -146,9 +146,7 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
                     c,
                     index: index.as_ptr(),
                     a: a.wrapping_add(first),
-                    a_stride,
                     b: g.d.base.wrapping_byte_add(p * g.panel_stride),
-                    b_stride: g.d.stride,
                     tokens: count,
                 };
                 // SAFETY: rows, tokens, panels and columns are in range by the caller's promise.
@@ -170,17 +168,6 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
     });
 }
 
-/// The rows of a block, one after the other.
-static IN_ORDER: [[u32; 2]; BLOCK] = {
-    let mut rows = [[0; 2]; BLOCK];
-    let mut i = 0;
-    while i < BLOCK {
-        rows[i] = [i as u32; 2];
-        i += 1;
-    }
-    rows
-};
-
 /// `out [rows][n*16]` becomes the sum over `symbols` rows of a and d, ascending: the gradient of W_ih below an embedding.
 ///
 /// # Safety
@@ -189,7 +176,8 @@ static IN_ORDER: [[u32; 2]; BLOCK] = {
 pub(crate) unsafe fn embedded_weight_grad<T: Tier>(a: Columns, d: Columns, symbols: usize, out: &mut [f32]) {
     let rows = out.len() / (d.n * LANES);
     out.fill(0.0);
-    for symbol in (0..symbols).step_by(BLOCK) {
+    let index: [[usize; 2]; MOST] = std::array::from_fn(|i| [a.stride * i, d.stride * i]);
+    for symbol in (0..symbols).step_by(MOST) {
         for (first, m) in tiles(rows, T::TOKEN_ROWS[d.n - 1]) {
             // SAFETY: rows and columns are in range by the caller's promise.
             unsafe {
@@ -199,12 +187,10 @@ pub(crate) unsafe fn embedded_weight_grad<T: Tier>(a: Columns, d: Columns, symbo
                     next_a: 0,
                     next_b: 0,
                     c,
-                    index: IN_ORDER.as_ptr(),
+                    index: index.as_ptr(),
                     a: a.base.byte_add(symbol * a.stride).add(first),
-                    a_stride: a.stride,
                     b: d.base.byte_add(symbol * d.stride),
-                    b_stride: d.stride,
-                    tokens: BLOCK.min(symbols - symbol),
+                    tokens: MOST.min(symbols - symbol),
                 };
                 T::tokens(d.n, m, &call);
             }

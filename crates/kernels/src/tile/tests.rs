@@ -204,8 +204,9 @@ fn check_tokens(name: &str, body: TokensLoop, p: &TokensProblem, data: Data, exa
     stream.fill(b);
     stream.fill(start);
     // Stretches of neighbours, jumps, the same row twice.
-    let mut row = |i: usize, rows: usize| (if i % 7 < 4 { i % rows } else { stream.word() as usize % rows }) as u32;
-    let index: Vec<[u32; 2]> = (0..tokens).map(|i| [row(i, a_rows), row(i, b_rows)]).collect();
+    let mut row = |i: usize, rows: usize| if i % 7 < 4 { i % rows } else { stream.word() as usize % rows };
+    let index: Vec<[usize; 2]> =
+        (0..tokens).map(|i| [4 * a_stride * row(i, a_rows), 4 * b_stride * row(i, b_rows)]).collect();
     let run = |body: TokensLoop| {
         let c = guarded(m * n * 16 + 16);
         c[..16].fill(CANARY);
@@ -219,9 +220,7 @@ fn check_tokens(name: &str, body: TokensLoop, p: &TokensProblem, data: Data, exa
             c: c[16..].as_mut_ptr(),
             index: index.as_ptr(),
             a: a.as_ptr(),
-            a_stride: 4 * a_stride,
             b: b.as_ptr(),
-            b_stride: 4 * b_stride,
             tokens,
         };
         // SAFETY: index names rows of a; a, b and c have the sizes that the call says; the tier is available.
