@@ -23,9 +23,9 @@ impl Split {
     /// Fewest lanes per worker at which lane blocks serve better: a core then computes as long as its weights take to come
     /// from L3.
     const LANES_PER_WORKER: usize = 8;
-    /// Weights that each worker's own cache holds. Above, a worker with all of them waits for L3 at every step; with its
-    /// part of them it does not, and that outweighs a barrier an operation.
-    const OWN_BYTES: usize = 1 << 20;
+    /// Weights that one worker's own cache gives fast enough. Above, two of them give their halves in half the time (and from
+    /// 1 MB on one worker would wait for L3 at every step), which outweighs a barrier an operation.
+    const OWN_BYTES: usize = 1 << 19;
 
     /// The split that serves `lanes` lanes on `workers` workers, with weights of `weight_bytes`.
     pub fn suited(lanes: usize, workers: usize, weight_bytes: usize) -> Self {
@@ -89,9 +89,13 @@ impl Crew {
             // SAFETY: each worker has another number; every one runs the same list with a barrier after each operation;
             // the claim itself waits for the fork to end.
             let mut share = unsafe { claim.member(worker, barrier.members) };
-            for op in program.iter().filter(|op| op.t() < steps) {
+            let mut ops = program.iter().filter(|op| op.t() < steps).peekable();
+            while let Some(op) = ops.next() {
                 kernels.run(op, pass, &mut share);
-                barrier.meet();
+                // Behind the last one the fork's end is a meeting.
+                if ops.peek().is_some() {
+                    barrier.meet();
+                }
             }
         });
         if !together {

@@ -257,9 +257,10 @@ impl Kernels {
         if loss {
             check.per_token(pass.targets, "targets");
         }
-        // A softmax needs its whole row: a team shares the lanes out instead of the panels.
-        let alive = share.lanes_at(o.t);
-        let lanes = share.part(alive.len());
+        // A softmax needs its whole row: where there is a loss, a team shares the lanes out instead of the panels.
+        let (alive, panels) = (share.lanes_at(o.t), 0..head.panels().count());
+        let (lanes, panels) =
+            if loss { (share.part(alive.len()), panels) } else { (0..alive.len(), share.part(panels.len())) };
         let nats = check.at(o.nats, "nats", Space::Tokens, Columns::Scalar);
         let r = Readout {
             head,
@@ -270,6 +271,7 @@ impl Kernels {
             tokens: share.tokens(),
             t: o.t,
             lanes: alive.start + lanes.start..alive.start + lanes.end,
+            panels,
         };
         // SAFETY: as in `gates`.
         unsafe { (self.table().readout)(&r) }

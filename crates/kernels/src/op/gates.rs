@@ -19,6 +19,7 @@ use crate::tile::{ACC_STRIDE, Acc, Ahead, MAX_ROWS, RowsCall, Tier, tiles};
 use crate::tokens::Tokens;
 use crate::vector::{Abreast, Vector};
 use crate::view::{At, Column};
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// Inverted dropout between layers: which unit survives is a function of (seed, layer, lane, position, unit).
@@ -154,23 +155,26 @@ pub(super) unsafe fn forward_of<T: Tier, const VARIANT: bool>(f: &Forward<'_>) {
     // Where the weights come from L3, or no prefetcher would fetch them, each tile asks for its part of the panel that comes
     // next, as the first of them alone would wait for all of it.
     let asks = f.layout.is_streamed() || T::IN_STRIDES;
-    let mut kept = [Lanes::NONE; TILES];
+    // Set as far as there are tiles: of one lane all of them would take as long as its gates.
+    let mut kept = [const { MaybeUninit::<Lanes>::uninit() }; TILES];
     let mut all = tiles(f.lanes.len(), most);
     loop {
         let mut count = 0;
-        for (first, m) in all.by_ref().take(TILES) {
+        for (at, (first, m)) in kept.iter_mut().zip(all.by_ref().take(TILES)) {
             // SAFETY: lanes are in range by the caller's promise.
-            kept[count] = unsafe { Lanes::of(f, f.lanes.start + first, m) };
+            at.write(unsafe { Lanes::of(f, f.lanes.start + first, m) });
             count += 1;
         }
         if count == 0 {
             return;
         }
+        // SAFETY: so many were just written.
+        let kept = unsafe { std::slice::from_raw_parts(kept.as_ptr().cast::<Lanes>(), count) };
         for p in f.panels.clone() {
-            for (i, at) in kept[..count].iter().enumerate() {
+            for (i, at) in kept.iter().enumerate() {
                 // SAFETY: rows and panels are in range by the caller's promise.
                 unsafe {
-                    if let Some(next) = kept[..count].get(i + 1).filter(|_| !f.begun) {
+                    if let Some(next) = kept.get(i + 1).filter(|_| !f.begun) {
                         expect_start::<T>(f, next, p);
                     }
                     tile::<T, VARIANT>(f, at, acc_at, p, asks.then_some((i, count)));

@@ -32,6 +32,8 @@ pub(crate) struct Readout<'a> {
     pub(crate) tokens: &'a Tokens,
     pub(crate) t: usize,
     pub(crate) lanes: Range<usize>,
+    /// All of them where there is a loss.
+    pub(crate) panels: Range<usize>,
 }
 
 /// What the loss needs.
@@ -53,7 +55,7 @@ pub(crate) unsafe fn readout<T: Tier>(r: &Readout<'_>) {
     let zeros = [0.0f32; 4 * LANES];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
-    for p in 0..panels.count() {
+    for p in r.panels.clone() {
         let n = panels.width(p);
         let init = bias.get(panels.first(p) * LANES..).filter(|b| !b.is_empty()).unwrap_or(&zeros).as_ptr();
         for (first, m) in tiles(r.lanes.len(), T::ROWS[n - 1]) {
