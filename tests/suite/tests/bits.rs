@@ -95,6 +95,34 @@ fn threads_and_splits_leave_no_trace() {
     }
 }
 
+/// Without targets a team shares the readout's panels out, with them its lanes: the logits are the same.
+#[test]
+fn logits_without_targets_are_those_of_one_worker() {
+    let alone = crew(1);
+    for kernels in tiers() {
+        for cell in CELLS {
+            for lanes in [1, 2, 5] {
+                // Two panels and the begin of a third.
+                let shape = Shape { cell, layers: 2, inputs: 3, hidden: 21, steps: 3, lanes, vocab: Some(130) };
+                let job = Job::random(shape, Features { carried: true, ..Features::default() }, 8);
+                let logits = |setting: Setting<'_>| {
+                    let mut rig = Rig::of(&job, setting);
+                    rig.forward(&job, setting, false);
+                    vec![("logits".to_owned(), rig.per_token(Network::logits))]
+                };
+                let want = logits(Setting::new(kernels, &alone));
+                for threads in [2, 3, 7] {
+                    let crew = crew(threads);
+                    for split in [Split::Lanes, Split::Units] {
+                        let setting = Setting { split: Some(split), ..Setting::new(kernels, &crew) };
+                        assert_same(&want, &logits(setting), format_args!("{setting:?} {shape:?}"));
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// A job of one lane on more workers than lanes, panels or tiles.
 #[test]
 fn more_workers_than_work() {
