@@ -1,4 +1,4 @@
-//! The unit split: a team shares the panels of every operation and meets at a barrier after each.
+//! The unit split: a team shares the panels of every operation and meets at a barrier between any two.
 //!
 //! A fork has all workers at once, which a barrier needs; bits do not depend on their number.
 
@@ -86,7 +86,7 @@ impl Crew {
         let barrier = Barrier::new(self.threads());
         let together = self.fork_together(&|worker| {
             let _alive = Alive(&barrier);
-            // SAFETY: each worker has another number; every one runs the same list with a barrier after each operation;
+            // SAFETY: each worker has another number; every one runs the same list with a barrier between any two;
             // the claim itself waits for the fork to end.
             let mut share = unsafe { claim.member(worker, barrier.members) };
             let mut ops = program.iter().filter(|op| op.t() < steps).peekable();

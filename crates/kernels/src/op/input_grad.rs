@@ -51,7 +51,8 @@ pub(crate) struct Run {
 /// Most columns of a product at a time: what they are multiplied with stays in L2 for all lanes. Where that is asked
 /// for, what is multiplied next lies beside it.
 const BLOCK: usize = 2048;
-const ASKING_BLOCK: usize = 512;
+const STREAMED_BLOCK: usize = 1024;
+const STRIDES_BLOCK: usize = 512;
 
 impl Run {
     /// All columns, block by block.
@@ -155,8 +156,11 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     let shape = &g.layout.shape;
     let (packed, packed_h) = (shape.panels(), shape.h_panels());
     let (k, k_h) = (packed.vectors() * LANES, packed_h.vectors() * LANES);
-    let asks = g.layout.is_streamed() || T::IN_STRIDES;
-    let block = if asks { ASKING_BLOCK } else { BLOCK };
+    let (asks, block) = match g.layout.is_streamed() {
+        _ if T::IN_STRIDES => (true, STRIDES_BLOCK),
+        true => (true, STREAMED_BLOCK),
+        false => (false, BLOCK),
+    };
     let zeros = [0.0f32; 4 * LANES];
     let mut acc = Acc::new();
     let acc_at: *mut f32 = acc.0.as_mut_ptr().cast();
