@@ -1,20 +1,22 @@
-//! The next chunk, fetched while this one is computed.
+//! The next chunks, fetched while this one is computed.
 //!
-//! A thread of its own fills one buffer while the caller reads the other:
+//! A thread of its own fills chunks ahead of the caller, as many as two at least and a megabyte allow. It sleeps until half of
+//! them are used: to wake it for each would cost a small model's step more than the filling.
 //!
 //! ```text
-//! fetcher:  fill A | fill B | wait | fill A     | wait | fill B ...
-//! caller:            use A         | use B             | use A ...
+//! fetcher:  fill A B C D |             wait      | fill A B      | wait ...
+//! caller:                use A | use B | use C   | use D | use A ...
 //! ```
 //!
 //! Chunks come in order, epoch after epoch without a gap. What comes does not depend on when it is asked for. An error
 //! comes in place of the chunk that it belongs to; asking again tries that chunk again.
 //!
-//! Promises: after construction neither side allocates (a mutex and a condition, no channel). Dropping it ends the thread.
+//! Promises: after construction neither side allocates (a mutex and conditions, no channel). Dropping it ends the thread.
 //! Where no thread is to be had, chunks are filled when they are asked for.
 
 use crate::error::CorpusError;
 use crate::lanes::{Chunk, Lanes};
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -33,20 +35,35 @@ pub struct Fetcher {
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
-    changed: Condvar,
+    /// For the thread: buffers are free again, an error was taken, the caller is gone.
+    wanted: Condvar,
+    /// For the caller: something is ready, or nothing ever will be.
+    filled: Condvar,
+    /// Buffers in all.
+    buffers: usize,
     /// The thread's for as long as it lives; else the caller's.
     filler: Mutex<Filler>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Buffers to be filled; room for both.
+    /// Buffers to be filled; room for all.
     free: Vec<Chunk>,
-    ready: Option<Result<Chunk, CorpusError>>,
+    /// What comes next, in order; room for all. An error is the last: nothing is fetched behind one before it is taken.
+    ready: VecDeque<Result<Chunk, CorpusError>>,
     /// The caller is gone.
     stop: bool,
     /// The thread is gone.
     ended: bool,
+}
+
+impl State {
+    /// What the thread wakes for: half of the buffers are free, or the caller has nothing.
+    fn is_wanting(&self, buffers: usize) -> bool {
+        let failed = self.ready.back().is_some_and(Result::is_err);
+        self.stop
+            || !failed && !self.free.is_empty() && (self.free.len() >= buffers.div_ceil(2) || self.ready.is_empty())
+    }
 }
 
 /// Fills one chunk after the other.
@@ -64,10 +81,12 @@ impl Fetcher {
     pub fn new(lanes: Lanes, steps: usize, start: u64) -> Self {
         let chunks = lanes.chunks(steps);
         assert!(chunks > 0, "lanes of {} have no chunk of {steps} steps", lanes.len());
-        let state =
-            State { free: vec![lanes.chunk(steps), lanes.chunk(steps)], ready: None, stop: false, ended: false };
+        let buffers = buffers(&lanes.chunk(steps));
+        let free = (0..buffers).map(|_| lanes.chunk(steps)).collect();
+        let state = State { free, ready: VecDeque::with_capacity(buffers), stop: false, ended: false };
         let filler = Filler { lanes, steps, chunks, next: start.checked_rem(chunks).unwrap_or(0) };
-        let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), filler: Mutex::new(filler) });
+        let (wanted, filled) = (Condvar::new(), Condvar::new());
+        let shared = Arc::new(Shared { state: Mutex::new(state), wanted, filled, buffers, filler: Mutex::new(filler) });
         let theirs = shared.clone();
         let thread = std::thread::Builder::new().name("gatemill-fetch".into()).spawn(move || theirs.run()).ok();
         Self { chunks, current: None, shared, thread }
@@ -80,31 +99,37 @@ impl Fetcher {
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its buffer")]
     pub fn next(&mut self) -> Result<&Chunk, CorpusError> {
         let mut state = lock(&self.shared.state);
-        if let Some(read) = self.current.take() {
-            state.free.push(read);
-            self.shared.changed.notify_all();
-        }
+        state.free.extend(self.current.take());
         let fetched = match &self.thread {
             None => self.shared.fill_one(state),
             Some(_) => loop {
-                if let Some(ready) = state.ready.take() {
-                    drop(state);
-                    // There is room for another.
-                    self.shared.changed.notify_all();
+                let ready = state.ready.pop_front();
+                if state.is_wanting(self.shared.buffers) {
+                    self.shared.wanted.notify_one();
+                }
+                if let Some(ready) = ready {
                     break ready;
                 }
                 assert!(!state.ended, "the thread that fetches chunks ended by a panic of its own");
-                state = self.shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state = wait(&self.shared.filled, state);
             },
         };
         Ok(self.current.insert(fetched?))
     }
 }
 
+/// Chunks that a fetcher holds: two at least, no more than a megabyte of them, and sixteen are enough.
+fn buffers(chunk: &Chunk) -> usize {
+    let bytes = size_of_val(&*chunk.inputs)
+        .saturating_add(size_of_val(&*chunk.targets))
+        .saturating_add(chunk.begins.capacity().saturating_mul(size_of::<(u32, u32)>()));
+    (1_usize << 20).checked_div(bytes).map_or(16, |chunks| chunks.clamp(2, 16))
+}
+
 impl Drop for Fetcher {
     fn drop(&mut self) {
         lock(&self.shared.state).stop = true;
-        self.shared.changed.notify_all();
+        self.shared.wanted.notify_one();
         if let Some(thread) = self.thread.take() {
             // A panic of its own has been reported when it happened.
             let _ = thread.join();
@@ -119,24 +144,31 @@ impl Shared {
         let _ended = Ended(self);
         let mut filler = lock(&self.filler);
         let mut state = lock(&self.state);
-        while !state.stop {
-            if let Some(mut chunk) = state.free.pop() {
+        loop {
+            while !state.is_wanting(self.buffers) {
+                state = wait(&self.wanted, state);
+            }
+            // All that are free, as it is awake.
+            while let (false, Some(mut chunk)) = (state.stop, state.free.pop()) {
                 drop(state);
                 let filled = filler.fill(&mut chunk);
                 state = lock(&self.state);
-                while state.ready.is_some() && !state.stop {
-                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                }
-                state.ready = Some(match filled {
+                let fetched = match filled {
                     Ok(()) => Ok(chunk),
                     Err(e) => {
                         state.free.push(chunk);
                         Err(e)
                     }
-                });
-                self.changed.notify_all();
-            } else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                };
+                let failed = fetched.is_err();
+                state.ready.push_back(fetched);
+                self.filled.notify_one();
+                if failed {
+                    break;
+                }
+            }
+            if state.stop {
+                return;
             }
         }
     }
@@ -173,10 +205,14 @@ struct Ended<'a>(&'a Shared);
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
         lock(&self.0.state).ended = true;
-        self.0.changed.notify_all();
+        self.0.filled.notify_one();
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wait<'a, T>(on: &Condvar, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
+    on.wait(guard).unwrap_or_else(PoisonError::into_inner)
 }
