@@ -81,8 +81,10 @@ impl Fetcher {
     pub fn new(lanes: Lanes, steps: usize, start: u64) -> Self {
         let chunks = lanes.chunks(steps);
         assert!(chunks > 0, "lanes of {} have no chunk of {steps} steps", lanes.len());
-        let buffers = buffers(&lanes.chunk(steps));
-        let free = (0..buffers).map(|_| lanes.chunk(steps)).collect();
+        let first = lanes.chunk(steps);
+        let buffers = buffers(&first);
+        let mut free = vec![first];
+        free.resize_with(buffers, || lanes.chunk(steps));
         let state = State { free, ready: VecDeque::with_capacity(buffers), stop: false, ended: false };
         let filler = Filler { lanes, steps, chunks, next: start.checked_rem(chunks).unwrap_or(0) };
         let (wanted, filled) = (Condvar::new(), Condvar::new());

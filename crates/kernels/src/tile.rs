@@ -8,11 +8,15 @@
 //! One accumulator per output, k ascending, fused multiply-add: the bits do not depend on how many rows share a tile.
 
 use crate::vector::Vector;
+use std::ops::Range;
 
 /// Most rows that a tile of any tier has.
 pub(crate) const MAX_ROWS: usize = 8;
 /// Floats from one row of a tile's accumulators to the next.
 pub(crate) const ACC_STRIDE: usize = 64;
+
+/// Most tokens of a block of a weight gradient, of any tier.
+pub(crate) const MOST_TOKENS: usize = 96;
 
 /// The accumulators of a tile, on the stack.
 #[repr(C, align(64))]
@@ -58,6 +62,12 @@ impl Ahead {
         }
         Self { at, step }
     }
+}
+
+/// The panel that comes after `p` of these: behind the last the first again.
+#[inline(always)]
+pub(crate) fn next_of(panels: &Range<usize>, p: usize) -> usize {
+    if p + 1 < panels.end { p + 1 } else { panels.start }
 }
 
 /// What a `rows` loop needs beside its row pointers and `b`; `repr(C)`, as the assembly reads it by offset.
@@ -125,9 +135,9 @@ pub(crate) trait Tier {
     const ROWS: [usize; 4];
     /// Rows of a `tokens` tile whose panel has n vectors, at index n - 1.
     const TOKEN_ROWS: [usize; 4];
-    /// Tokens of a block of a weight gradient, up to 96. 96 x 256 B of d is half of L1 of a Zen 5; where the loops read each
+    /// Tokens of a block of a weight gradient, up to [`MOST_TOKENS`]: 96 x 256 B of d is half of L1 of a Zen 5; where the loops read each
     /// row several times, it must leave room on smaller ones too. `doc/performance.md` has the sweeps.
-    const BLOCK: usize = 96;
+    const BLOCK: usize = MOST_TOKENS;
     /// Whether it walks a panel in strides, some of its columns at a time. No prefetcher follows that far: what comes next is
     /// asked for even where it is not much.
     const IN_STRIDES: bool = false;

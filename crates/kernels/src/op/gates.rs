@@ -15,7 +15,7 @@
 use crate::math::{sigmoid, tanh};
 use crate::pack::{Cell, LANES, LayerLayout, Panels, Weights};
 use crate::random::unit_words;
-use crate::tile::{ACC_STRIDE, Acc, Ahead, MAX_ROWS, RowsCall, Tier, tiles};
+use crate::tile::{ACC_STRIDE, Acc, Ahead, MAX_ROWS, RowsCall, Tier, next_of, tiles};
 use crate::tokens::Tokens;
 use crate::vector::{Abreast, Vector};
 use crate::view::{At, Column};
@@ -220,7 +220,7 @@ unsafe fn tile<T: Tier, const VARIANT: bool>(
             call.go_on();
         }
         let params = f.weights.params.as_ptr();
-        let next = if p + 1 < f.panels.end { p + 1 } else { f.panels.start };
+        let next = next_of(&f.panels, p);
         let ahead = |part, w: *const f32, panels: Panels, k: usize| {
             let bytes = 4 * k * panels.width(next) * LANES;
             Ahead::part(w.wrapping_add(panels.offset(next, k)), bytes, part, k)

@@ -5,7 +5,7 @@
 //! runs, the gates of the step before are asked for, which are read and written next.
 
 use crate::pack::{Cell, LANES, LayerLayout, Panels, Weights};
-use crate::tile::{ACC_STRIDE, Acc, Ahead, MAX_ROWS, RowsCall, Tier, tile_count, tiles};
+use crate::tile::{ACC_STRIDE, Acc, Ahead, MAX_ROWS, RowsCall, Tier, next_of, tile_count, tiles};
 use crate::tokens::{Order, Tokens};
 use crate::vector::{Pointwise, Vector};
 use crate::view::At;
@@ -149,6 +149,20 @@ impl Coming {
     }
 }
 
+/// What is multiplied after columns `k` of panel `q` of a matrix: the block behind them, or the next panel's first. And the
+/// bytes of a block as long as this one.
+#[inline(always)]
+fn following(
+    (matrix, to, rows): (*const f32, Panels, usize),
+    panels: &Range<usize>,
+    q: usize,
+    k: &Range<usize>,
+) -> (*const f32, usize) {
+    let row = to.width(q) * LANES;
+    let floats = if k.end < rows { to.offset(q, rows) + k.end * row } else { to.offset(next_of(panels, q), rows) };
+    (matrix.wrapping_add(floats), 4 * k.len() * row)
+}
+
 /// # Safety
 /// - as [`super::gates::forward`].
 #[inline(always)]
@@ -171,14 +185,10 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
         let n = d_h.width(q);
         let Some(d_h_at) = &g.d_h else { break };
         let w = t_hh.wrapping_add(d_h.offset(q, k_h));
-        let next = if q + 1 < g.d_h_panels.end { q + 1 } else { g.d_h_panels.start };
-        let next = t_hh.wrapping_add(d_h.offset(next, k_h));
         for part in Run::blocks(packed_h, usize::from(shape.cell == Cell::Gru), block) {
             let alive = g.tokens.alive(g.t, &g.lanes);
             let count = tile_count(alive.len(), T::ROWS[n - 1]);
-            // The block that comes next: of this panel, or the next one's first.
-            let next = if part.k.end < k_h { w.wrapping_add(part.k.end * n * LANES) } else { next };
-            let bytes = 4 * part.k.len() * n * LANES;
+            let (next, bytes) = following((t_hh, d_h, k_h), &g.d_h_panels, q, &part.k);
             for (turn, (first, m)) in tiles(alive.len(), T::ROWS[n - 1]).enumerate() {
                 let lane = alive.start + first;
                 let token = g.tokens.token(g.t, lane);
@@ -218,12 +228,9 @@ pub(crate) unsafe fn input_grad<T: Tier>(g: &InputGrad<'_>) {
     for q in g.d_x_panels.clone() {
         let n = d_x.width(q);
         let w = t_ih.wrapping_add(d_x.offset(q, k));
-        let next = if q + 1 < g.d_x_panels.end { q + 1 } else { g.d_x_panels.start };
-        let next = t_ih.wrapping_add(d_x.offset(next, k));
         for part in Run::blocks(packed, 0, block) {
             let masks = masks.filter(|_| part.k.end == k);
-            let next = if part.k.end < k { w.wrapping_add(part.k.end * n * LANES) } else { next };
-            let bytes = 4 * part.k.len() * n * LANES;
+            let (next, bytes) = following((t_ih, d_x, k), &g.d_x_panels, q, &part.k);
             for stretch in g.tokens.stretches(g.t..g.t + g.steps, &g.lanes, masks.is_none()) {
                 let count = tile_count(stretch.count, T::ROWS[n - 1]);
                 for (turn, (first, m)) in tiles(stretch.count, T::ROWS[n - 1]).enumerate() {

@@ -14,13 +14,10 @@
 //! takes the symbols in place of the tokens: `dW_ih = sum over s of E[s]^T D[s]`, D the symbol rows (`op/embedding.rs`).
 
 use crate::pack::LANES;
-use crate::tile::{Ahead, Tier, TokensCall, tile_count, tiles};
+use crate::tile::{Ahead, MOST_TOKENS, Tier, TokensCall, tile_count, tiles};
 use crate::tokens::{Part, Tokens};
 use crate::vector::Vector;
 use crate::view::At;
-
-/// Most tokens of a block of any tier.
-const MOST: usize = 96;
 
 /// The d rows of some columns: panel p of a panelled buffer, or part of a row-major one.
 #[derive(Clone, Copy)]
@@ -114,8 +111,9 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
     let a = unsafe { g.a.panel(0, 0).add(g.column) }.cast_const();
     let a_stride = 4 * g.a.row_stride();
     let order = g.tokens.order();
-    let mut index = [[0; 2]; MOST];
-    stretches(g.tokens, g.part, T::BLOCK.min(MOST), |number, count| {
+    const { assert!(T::BLOCK <= MOST_TOKENS, "the index has no room for a block") };
+    let mut index = [[0; 2]; MOST_TOKENS];
+    stretches(g.tokens, g.part, T::BLOCK, |number, count| {
         let places = &order[number..number + count];
         for (pair, &place) in index.iter_mut().zip(places) {
             *pair = [a_stride * g.index[place as usize] as usize, g.d.stride * place as usize];
@@ -176,8 +174,8 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
 pub(crate) unsafe fn embedded_weight_grad<T: Tier>(a: Columns, d: Columns, symbols: usize, out: &mut [f32]) {
     let rows = out.len() / (d.n * LANES);
     out.fill(0.0);
-    let index: [[usize; 2]; MOST] = std::array::from_fn(|i| [a.stride * i, d.stride * i]);
-    for symbol in (0..symbols).step_by(MOST) {
+    let index: [[usize; 2]; MOST_TOKENS] = std::array::from_fn(|i| [a.stride * i, d.stride * i]);
+    for symbol in (0..symbols).step_by(MOST_TOKENS) {
         for (first, m) in tiles(rows, T::TOKEN_ROWS[d.n - 1]) {
             // SAFETY: rows and columns are in range by the caller's promise.
             unsafe {
@@ -190,7 +188,7 @@ pub(crate) unsafe fn embedded_weight_grad<T: Tier>(a: Columns, d: Columns, symbo
                     index: index.as_ptr(),
                     a: a.base.byte_add(symbol * a.stride).add(first),
                     b: d.base.byte_add(symbol * d.stride),
-                    tokens: MOST.min(symbols - symbol),
+                    tokens: MOST_TOKENS.min(symbols - symbol),
                 };
                 T::tokens(d.n, m, &call);
             }
