@@ -1,9 +1,10 @@
 //! Forks: one piece of work for every worker at once, and workers that stand by awake between two of them.
 //!
 //! A training step of a small model takes a millisecond and forks five times; a worker that fell asleep in between needs
-//! fifty microseconds to wake. So in a steady section ([`Crew::steady`]) the caller leads, and the other workers of the
-//! pool follow: they spin for the next job, then yield their core between looks, then sleep until a bell rings. All
-//! workers take part in every fork, so a job may hold a barrier. The order in which workers come changes no bit.
+//! fifty microseconds to wake. So in a section ([`Crew::lead`]) the thread that calls leads, and the other workers follow:
+//! they spin for the next job, then yield their core between looks, then sleep until a bell rings. Between two sections
+//! they linger for a moment in the same way, so that a caller whose calls come one after the other wakes nobody; then they
+//! go. All workers take part in every fork, so a job may hold a barrier. The order in which workers come changes no bit.
 //!
 //! **Why it is sound.** A job is borrowed from the leader's stack, and its lifetime is erased on the way to the followers.
 //! They reach it only between `posted` rising and their own rise of `finished`, and the leader does not return from
@@ -14,17 +15,21 @@ use crate::wait::{Line, Patience};
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// What a fork runs: the number of the worker is its argument.
 type Job<'a> = dyn Fn(usize) + Sync + 'a;
 
-/// The meeting place of a crew's leader and its followers.
+/// The meeting place of a leader and its followers, from their coming to their going.
 pub(crate) struct Yard {
-    /// Jobs posted so far in this steady section.
+    /// The thread of the pool that is no follower here.
+    without: usize,
+    /// Between two sections, in one, or given up: [`IDLE`], [`LED`], [`LEFT`].
+    state: AtomicU8,
+    /// Jobs posted so far.
     posted: Line<AtomicUsize>,
-    /// Where the leader keeps its `&Job`; none: the section is over.
+    /// Where the leader keeps its `&Job`.
     job: UnsafeCell<Option<*const ()>>,
     /// Followers that are done with the current job.
     finished: Line<AtomicUsize>,
@@ -35,6 +40,13 @@ pub(crate) struct Yard {
     /// What the first of the followers' panics carried.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
 }
+
+/// No section: a follower whose patience ends gives the yard up.
+const IDLE: u8 = 0;
+/// A section lasts: followers stay.
+const LED: u8 = 1;
+/// A follower has gone: nobody leads here again, and the others go as well.
+const LEFT: u8 = 2;
 
 // SAFETY: `job` is written by the leader alone while no follower reads it, and read between `posted` and `finished`; the
 // job behind it is `Sync`.
@@ -52,8 +64,8 @@ impl std::fmt::Debug for Yard {
 #[derive(Clone, Copy, PartialEq)]
 enum Role {
     Stranger,
-    /// Leads a steady section of the crew with this yard.
-    Leader(*const Yard),
+    /// Leads a section of this crew, in this yard: both live as long as the role.
+    Leader(*const Crew, *const Yard),
     /// Is at work in a fork.
     AtWork,
 }
@@ -77,9 +89,23 @@ impl Drop for Acting {
     }
 }
 
+/// The end of a section, when it is dropped.
+struct Led<'a>(&'a Yard);
+
+impl Drop for Led<'_> {
+    fn drop(&mut self) {
+        // SeqCst as in `post`.
+        self.0.state.store(IDLE, Ordering::SeqCst);
+        self.0.ring();
+    }
+}
+
 impl Yard {
-    pub(crate) fn new() -> Self {
+    /// In a section.
+    fn new(without: usize) -> Self {
         Self {
+            without,
+            state: AtomicU8::new(LED),
             posted: Line(AtomicUsize::new(0)),
             job: UnsafeCell::new(None),
             finished: Line(AtomicUsize::new(0)),
@@ -90,25 +116,35 @@ impl Yard {
         }
     }
 
-    /// Leader: everyone who follows sees this job, or the end.
-    fn post(&self, job: Option<&&Job<'_>>) {
+    /// From idle to another state; false where it was not idle.
+    fn turn(&self, to: u8) -> bool {
+        self.state.compare_exchange(IDLE, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Leader: everyone who follows sees this job.
+    fn post(&self, job: &&Job<'_>) {
         // SAFETY: no follower is between `posted` and `finished` now, so nobody reads the slot.
-        unsafe { *self.job.get() = job.map(|job| std::ptr::from_ref(job).cast()) };
+        unsafe { *self.job.get() = Some(std::ptr::from_ref(job).cast()) };
         self.finished.0.store(0, Ordering::Relaxed);
         // SeqCst with `asleep`: either the leader sees a sleeper, or the sleeper sees the job.
         self.posted.0.fetch_add(1, Ordering::SeqCst);
+        self.ring();
+    }
+    /// Leader: those who sleep look again.
+    fn ring(&self) {
         if self.asleep.load(Ordering::SeqCst) > 0 {
             drop(self.bed.lock().unwrap_or_else(PoisonError::into_inner));
             self.bell.notify_all();
         }
     }
 
-    /// Follower `number`: one job after the other, until the section is over.
-    fn follow(&self, number: usize, mut seen: usize) {
+    /// Follower `number`: one job after the other, until no section has come for a while.
+    fn follow(&self, number: usize) {
         let _role = Acting::new(Role::AtWork);
-        loop {
-            self.await_post(seen);
-            seen += 1;
+        for seen in 0.. {
+            if !self.await_post(seen) {
+                return;
+            }
             // SAFETY: `posted` rose, so the leader has written the slot and will not write it before this worker rises
             // `finished`; until then the job lives.
             let Some(job) = (unsafe { (*self.job.get()).map(|job| *job.cast::<&Job<'_>>()) }) else { return };
@@ -119,22 +155,29 @@ impl Yard {
         }
     }
 
-    fn await_post(&self, seen: usize) {
+    /// Waits for the job after `seen` of them; false: the yard is given up.
+    fn await_post(&self, seen: usize) -> bool {
         let came = || self.posted.0.load(Ordering::SeqCst) != seen;
-        if Patience::LONG.wait(came) {
-            return;
+        loop {
+            if Patience::LONG.wait(came) {
+                return true;
+            }
+            // A leader that comes now finds the yard left.
+            if self.turn(LEFT) || self.state.load(Ordering::SeqCst) == LEFT {
+                return false;
+            }
+            let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+            self.asleep.fetch_add(1, Ordering::SeqCst);
+            while !came() && self.state.load(Ordering::SeqCst) == LED {
+                bed = self.bell.wait(bed).unwrap_or_else(PoisonError::into_inner);
+            }
+            self.asleep.fetch_sub(1, Ordering::SeqCst);
         }
-        let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
-        self.asleep.fetch_add(1, Ordering::SeqCst);
-        while !came() {
-            bed = self.bell.wait(bed).unwrap_or_else(PoisonError::into_inner);
-        }
-        self.asleep.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// Leader: posts the job, does its own part, and returns when all `followers` are done.
     fn fork(&self, followers: usize, job: &Job<'_>) {
-        self.post(Some(&job));
+        self.post(&job);
         let own = {
             let _role = Acting::new(Role::AtWork);
             catch_unwind(AssertUnwindSafe(|| job(0)))
@@ -150,47 +193,56 @@ impl Yard {
 impl Crew {
     /// Runs `f` on a worker of the crew, while the others stand by for its forks: a whole training run, one call.
     ///
-    /// Inside, sharing work out allocates nothing and wakes nobody; rayon's own calls find no other worker. Called from
-    /// inside, it is `f()`. Sections of several threads take turns.
+    /// As [`Crew::lead`]; rayon's own calls inside find no other worker.
     pub fn steady<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         match ROLE.get() {
-            Role::AtWork => f(),
-            Role::Leader(yard) if self.threads() == 1 || std::ptr::eq(yard, self.yard()) => f(),
-            Role::Stranger if self.threads() == 1 => self.install(|| {
-                let _role = Acting::new(Role::Leader(self.yard()));
-                f()
-            }),
-            _ => match self.one_section() {
-                Some(_turn) => self.section(f),
-                // A worker of this pool that waited for its turn would be missed by the section that is on.
-                None => {
-                    let _role = Acting::new(Role::AtWork);
-                    f()
-                }
-            },
+            Role::Stranger => self.install(|| self.lead(f)),
+            _ => self.lead(f),
         }
     }
 
-    fn section<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
-        let yard = self.yard();
-        let seen = yard.posted.0.load(Ordering::SeqCst);
-        let f = Mutex::new(Some(f));
-        let mut results = self.broadcast_once(|number| {
-            if number > 0 {
-                yard.follow(number, seen);
-                return None;
-            }
-            let f = f.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-            let _role = Acting::new(Role::Leader(yard));
-            let result = catch_unwind(AssertUnwindSafe(f));
-            yard.post(None);
-            Some(result)
-        });
-        match results.swap_remove(0) {
-            Some(Ok(result)) => result,
-            Some(Err(payload)) => resume_unwind(payload),
-            None => unreachable!("worker 0 leads"),
+    /// Runs `f` on this thread, which leads the crew meanwhile: the others stand by for its forks, and for a moment
+    /// longer, for those of the next call.
+    ///
+    /// Inside, sharing work out allocates nothing and wakes nobody. Called from inside, it is `f()`. Sections of several
+    /// threads take turns.
+    pub fn lead<R>(&self, f: impl FnOnce() -> R) -> R {
+        match ROLE.get() {
+            _ if self.threads() == 1 => return f(),
+            Role::AtWork => return f(),
+            Role::Leader(crew, _) if std::ptr::eq(crew, self) => return f(),
+            _ => {}
         }
+        let Some(mut turn) = self.one_section() else {
+            // A worker of this pool that waited for its turn would be missed by the section that is on.
+            let _role = Acting::new(Role::AtWork);
+            return f();
+        };
+        let yard = self.staffed(&mut turn);
+        let _led = Led(&yard);
+        let _role = Acting::new(Role::Leader(self, Arc::as_ptr(&yard)));
+        f()
+    }
+
+    /// A yard with followers, in a section: that of the last one, where nobody has gone from there.
+    fn staffed(&self, last: &mut Option<Arc<Yard>>) -> Arc<Yard> {
+        // One thread of the pool leads, or stands by for rayon's calls of a leader from elsewhere.
+        let without = self.index().unwrap_or(self.threads() - 1);
+        if let Some(yard) = last {
+            if yard.without == without && yard.turn(LED) {
+                return yard.clone();
+            }
+            // Whoever is there still is wanted elsewhere.
+            yard.turn(LEFT);
+        }
+        let yard = Arc::new(Yard::new(without));
+        let of_followers = yard.clone();
+        self.on_every_thread(move |i| {
+            if i != without {
+                of_followers.follow(if i < without { i + 1 } else { i });
+            }
+        });
+        last.insert(yard).clone()
     }
 
     /// Runs `job(worker)` once for every worker, all at the same time, and returns when all are done. A panic of any of
@@ -205,16 +257,17 @@ impl Crew {
     /// The same with all workers at once, so that the job may hold a barrier; false, and nothing was run, where they are
     /// not to be had: from inside a job.
     ///
-    /// Outside a steady section it opens one for this job alone.
+    /// Outside a section it opens one for this job alone.
     pub(crate) fn fork_together(&self, job: &Job<'_>) -> bool {
         match ROLE.get() {
             _ if self.threads() == 1 => job(0),
             Role::AtWork => return false,
-            Role::Leader(yard) if std::ptr::eq(yard, self.yard()) => self.yard().fork(self.threads() - 1, job),
-            _ => match self.one_section() {
-                Some(_turn) => self.section(|| self.yard().fork(self.threads() - 1, job)),
-                None => return false,
-            },
+            Role::Leader(crew, yard) if std::ptr::eq(crew, self) => {
+                // SAFETY: `lead` holds the yard as long as this thread has the role.
+                unsafe { &*yard }.fork(self.threads() - 1, job);
+            }
+            // Inside it leads, or is at work.
+            _ => return self.lead(|| self.fork_together(job)),
         }
         true
     }
@@ -232,7 +285,7 @@ mod tests {
             let crew = Crew::new(threads).unwrap();
             let seen = AtomicU64::new(0);
             let forks = 200;
-            crew.steady(|| {
+            let work = || {
                 for i in 0..forks {
                     crew.fork(&|worker| {
                         seen.fetch_add(1 << (8 * worker), Ordering::Relaxed);
@@ -242,8 +295,10 @@ mod tests {
                         std::thread::sleep(Duration::from_millis(30));
                     }
                 }
-            });
-            assert_eq!(seen.load(Ordering::Relaxed), (0..threads).map(|w| forks << (8 * w)).sum::<u64>());
+            };
+            crew.steady(work);
+            crew.lead(work);
+            assert_eq!(seen.load(Ordering::Relaxed), (0..threads).map(|w| 2 * forks << (8 * w)).sum::<u64>());
         }
     }
 
@@ -316,6 +371,58 @@ mod tests {
     #[test]
     fn a_section_gives_its_result_and_nests() {
         let crew = Crew::new(2).unwrap();
-        assert_eq!(crew.steady(|| crew.steady(|| crew.threads() + 5)), 7);
+        assert_eq!(crew.steady(|| crew.lead(|| crew.steady(|| crew.threads() + 5))), 7);
+    }
+
+    #[test]
+    fn the_thread_that_calls_leads_and_followers_linger_for_the_next_call() {
+        let crew = Crew::new(3).unwrap();
+        let yard = || crew.section.lock().unwrap().clone().expect("a section has been");
+        let workers = || {
+            let ids = Mutex::new([None; 3]);
+            crew.fork(&|worker| ids.lock().unwrap()[worker] = Some(std::thread::current().id()));
+            ids.into_inner().unwrap()
+        };
+        let first = crew.lead(workers);
+        assert_eq!(first[0], Some(std::thread::current().id()));
+        let of_first = yard();
+        let (mut same, mut gone) = (0, 0);
+        for _ in 0..50 {
+            let before = yard();
+            // Where this thread did not run for longer than followers linger, they have gone.
+            let was_left = before.state.load(Ordering::SeqCst) == LEFT;
+            let now = workers();
+            let is_same = Arc::ptr_eq(&before, &yard());
+            assert!(!(was_left && is_same), "a yard that was left has no followers");
+            assert_eq!(now[0], first[0]);
+            same += usize::from(is_same);
+        }
+        assert!(same > 0, "of fifty calls in a row not one found its followers there");
+        while yard().state.load(Ordering::SeqCst) != LEFT {
+            std::thread::sleep(Duration::from_millis(1));
+            gone += 1;
+            assert!(gone < 10_000, "followers stay for ever");
+        }
+        // The next call gets new ones.
+        assert!(workers().iter().all(Option::is_some));
+        assert!(!Arc::ptr_eq(&of_first, &yard()));
+    }
+
+    #[test]
+    fn leaders_in_the_pool_and_outside_of_it_follow_one_another() {
+        let crew = Crew::new(3).unwrap();
+        let count = AtomicUsize::new(0);
+        let fork = || {
+            crew.fork(&|_| {
+                count.fetch_add(1, Ordering::Relaxed);
+            });
+        };
+        for _ in 0..100 {
+            fork();
+            crew.steady(|| (0..3).for_each(|_| fork()));
+            // Threads that follow still come to rayon's work in the end.
+            crew.install(|| rayon::scope(|scope| (0..3).for_each(|_| scope.spawn(|_| fork()))));
+        }
+        assert_eq!(count.load(Ordering::Relaxed), 100 * 7 * 3);
     }
 }

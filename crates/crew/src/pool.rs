@@ -2,16 +2,15 @@
 
 use crate::fork::Yard;
 use rayon::{ThreadPool, ThreadPoolBuilder};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 /// Workers that share passes and tiles out among themselves.
 #[derive(Debug)]
 pub struct Crew {
     /// None: the caller's thread does all.
     pool: Option<ThreadPool>,
-    yard: Yard,
-    /// Held while a steady section lasts.
-    section: Mutex<()>,
+    /// Held while a section lasts, with the yard of the last one.
+    pub(crate) section: Mutex<Option<Arc<Yard>>>,
 }
 
 /// The threads are not to be had.
@@ -37,7 +36,7 @@ impl Crew {
     }
     /// No worker but the thread that calls; nothing is started. For one short step at a time.
     pub fn alone() -> Self {
-        Self { pool: None, yard: Yard::new(), section: Mutex::new(()) }
+        Self { pool: None, section: Mutex::new(None) }
     }
     /// Workers that this process may use: affinity mask and cgroup quota.
     pub fn available() -> usize {
@@ -47,26 +46,27 @@ impl Crew {
     pub fn threads(&self) -> usize {
         self.pool.as_ref().map_or(1, ThreadPool::current_num_threads)
     }
-    /// Runs `f` on a worker, where rayon's parallel calls use this pool. For passes and tiles see [`Crew::steady`].
+    /// Runs `f` on a worker, where rayon's parallel calls use this pool. For passes and tiles see [`Crew::lead`] and
+    /// [`Crew::steady`].
     pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         match &self.pool {
             Some(pool) => pool.install(f),
             None => f(),
         }
     }
-    /// Runs `f(worker)` once on every thread of the pool.
-    pub(crate) fn broadcast_once<R: Send>(&self, f: impl Fn(usize) -> R + Sync) -> Vec<R> {
-        match &self.pool {
-            Some(pool) => pool.broadcast(|thread| f(thread.index())),
-            None => vec![f(0)],
+    /// Has `f(thread)` run on every thread of the pool, each when it is free; does not wait for it.
+    pub(crate) fn on_every_thread(&self, f: impl Fn(usize) + Send + Sync + 'static) {
+        if let Some(pool) = &self.pool {
+            pool.spawn_broadcast(move |thread| f(thread.index()));
         }
     }
-    pub(crate) fn yard(&self) -> &Yard {
-        &self.yard
+    /// The number of this thread, where it is one of the pool's.
+    pub(crate) fn index(&self) -> Option<usize> {
+        self.pool.as_ref().and_then(ThreadPool::current_thread_index)
     }
-    /// This thread's turn to open a steady section; none where it is a worker of the pool and another has its turn.
-    pub(crate) fn one_section(&self) -> Option<MutexGuard<'_, ()>> {
-        if self.pool.as_ref().and_then(ThreadPool::current_thread_index).is_none() {
+    /// This thread's turn to open a section; none where it is a worker of the pool and another has its turn.
+    pub(crate) fn one_section(&self) -> Option<MutexGuard<'_, Option<Arc<Yard>>>> {
+        if self.index().is_none() {
             return Some(self.section.lock().unwrap_or_else(PoisonError::into_inner));
         }
         match self.section.try_lock() {

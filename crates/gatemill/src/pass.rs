@@ -129,7 +129,7 @@ impl Recurrent {
         let params = self.weights.packed(&self.kernels);
         let chunk = Chunk { steps, dropout, ..Chunk::default() };
         // Several forks: between two of them the other workers stand by awake.
-        crew.steady(|| {
+        crew.lead(|| {
             network.backward_rows((crew, &self.kernels), params, &chunk, d_y, d_x.as_ref());
             if let Some((_, weight_grads)) = &mut grads.grads {
                 weight_grads.compute(crew, &self.kernels, params, network, &[]);

@@ -119,7 +119,7 @@ impl Learner {
                 return Err(TrainError::Symbols(what));
             }
         }
-        crew.steady(|| {
+        crew.lead(|| {
             let counted = targets.iter().filter(|&&t| (t as usize) < model.vocab.len()).count();
             let scale = (1.0 / counted.max(1) as f64) as f32;
             let position = step.wrapping_mul(config.seq as u64);
