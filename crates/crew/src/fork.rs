@@ -10,8 +10,8 @@
 //! They reach it only between `posted` rising and their own rise of `finished`, and the leader does not return from
 //! [`Crew::fork`], by unwinding neither, before all of them have risen it.
 
-use crate::Crew;
 use crate::wait::{Line, Patience};
+use crate::{Crew, Host};
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -208,7 +208,8 @@ impl Crew {
     /// threads take turns.
     pub fn lead<R>(&self, f: impl FnOnce() -> R) -> R {
         match ROLE.get() {
-            _ if self.threads() == 1 => return f(),
+            // A host's threads stand by as it has them do.
+            _ if self.threads() == 1 || self.host().is_some() => return f(),
             Role::AtWork => return f(),
             Role::Leader(crew, _) if std::ptr::eq(crew, self) => return f(),
             _ => {}
@@ -222,6 +223,21 @@ impl Crew {
         let _led = Led(&yard);
         let _role = Acting::new(Role::Leader(self, Arc::as_ptr(&yard)));
         f()
+    }
+
+    /// A fork of the host's threads.
+    fn fork_on(&self, host: &dyn Host, job: &Job<'_>) -> bool {
+        let panic = Mutex::new(None);
+        let ran = host.run(self.threads(), &|worker| {
+            let _role = Acting::new(Role::AtWork);
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(worker))) {
+                panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(payload);
+            }
+        });
+        if let Some(payload) = panic.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            resume_unwind(payload);
+        }
+        ran
     }
 
     /// A yard with followers, in a section: that of the last one, where nobody has gone from there.
@@ -262,6 +278,7 @@ impl Crew {
         match ROLE.get() {
             _ if self.threads() == 1 => job(0),
             Role::AtWork => return false,
+            _ if let Some(host) = self.host() => return self.fork_on(host, job),
             Role::Leader(crew, yard) if std::ptr::eq(crew, self) => {
                 // SAFETY: `lead` holds the yard as long as this thread has the role.
                 unsafe { &*yard }.fork(self.threads() - 1, job);
@@ -298,7 +315,7 @@ mod tests {
             };
             crew.steady(work);
             crew.lead(work);
-            assert_eq!(seen.load(Ordering::Relaxed), (0..threads).map(|w| 2 * forks << (8 * w)).sum::<u64>());
+            assert_eq!(seen.load(Ordering::Relaxed), (0..threads).map(|w| (2 * forks) << (8 * w)).sum::<u64>());
         }
     }
 
@@ -315,9 +332,51 @@ mod tests {
         assert_eq!(count.load(Ordering::Relaxed), 9);
     }
 
+    /// A host that has up to so many threads.
+    #[derive(Debug)]
+    struct Lends(usize);
+
+    // SAFETY: one new thread for each worker, and the scope ends when all have.
+    unsafe impl Host for Lends {
+        fn run(&self, threads: usize, job: &(dyn Fn(usize) + Sync)) -> bool {
+            if threads > self.0 {
+                return false;
+            }
+            std::thread::scope(|scope| {
+                for worker in 0..threads {
+                    scope.spawn(move || job(worker));
+                }
+            });
+            true
+        }
+    }
+
+    #[test]
+    fn a_hosts_threads_take_part_in_every_fork_and_where_they_are_too_few_the_caller_does_it_all() {
+        let here = std::thread::current().id();
+        for (has, is_together) in [(3, true), (2, false)] {
+            let crew = Crew::of_host(Arc::new(Lends(has)), 3);
+            let seen = Mutex::new(Vec::new());
+            let note = |worker| {
+                assert!(!crew.fork_together(&|_| unreachable!("inside a job there are no workers")));
+                seen.lock().unwrap().push((worker, std::thread::current().id() == here));
+            };
+            crew.steady(|| crew.fork(&note));
+            let mut seen = seen.into_inner().unwrap();
+            seen.sort_unstable();
+            assert_eq!(seen, [0, 1, 2].map(|worker| (worker, !is_together)));
+            assert_eq!(crew.fork_together(&|_| ()), is_together);
+        }
+    }
+
     #[test]
     fn a_panic_of_any_worker_is_the_callers_and_the_crew_serves_on() {
-        let crew = Crew::new(3).unwrap();
+        for crew in [Crew::new(3).unwrap(), Crew::of_host(Arc::new(Lends(3)), 3)] {
+            panics_are_the_callers(&crew);
+        }
+    }
+
+    fn panics_are_the_callers(crew: &Crew) {
         for bad in 0..3 {
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 crew.steady(|| crew.fork(&|worker| assert!(worker != bad, "worker {bad} fails")));

@@ -57,7 +57,7 @@ pub use gatemill_cell::{
 pub use gatemill_corpus::{
     Chunk as CorpusChunk, Corpus, CorpusError, Fetcher, Io, Lanes, OpenOptions, Vocab, VocabKind,
 };
-pub use gatemill_crew::{Crew, CrewError};
+pub use gatemill_crew::{Crew, CrewError, Host};
 pub use gatemill_kernels::{
     Activation, Activations, Input, Isa, IsaError, Kernels, LayerShape, Layout, Rows, RowsError, RowsMut, Variant,
     VariantError,
