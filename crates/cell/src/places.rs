@@ -5,7 +5,9 @@
 //! share one set of L1. Gradients and weights of a layer go this way at every step of a program that keeps them itself.
 
 use crate::tensor::{Place, TensorSpec};
+use gatemill_crew::Crew;
 use gatemill_kernels::{LANES, Layout, Panels};
+use std::ops::Range;
 
 /// Where a row of a weight begins: its first column's place, and floats from one column to the next.
 fn row_of(layout: &Layout, spec: &TensorSpec, row: usize) -> Option<(usize, usize)> {
@@ -87,14 +89,19 @@ pub(crate) fn each(layout: &Layout, spec: &TensorSpec, mut f: impl FnMut(usize, 
     }
 }
 
-/// Calls `f(first row, rows, place of the first's first column, floats from column to column)` for every run of rows that
-/// lie beside each other in a vector. False: the tensor is no weight.
-fn runs(layout: &Layout, spec: &TensorSpec, mut f: impl FnMut(usize, usize, usize, usize)) -> bool {
-    let mut row = 0;
-    while row < spec.shape[0] {
+/// Calls `f(first row, rows, place of the first's first column, floats from column to column)` for every run of these rows
+/// that lie beside each other in a vector. False: the tensor is no weight.
+fn runs(
+    layout: &Layout,
+    spec: &TensorSpec,
+    among: Range<usize>,
+    mut f: impl FnMut(usize, usize, usize, usize),
+) -> bool {
+    let mut row = among.start;
+    while row < among.end {
         let Some((at, stride)) = row_of(layout, spec, row) else { return false };
         let beside = |&j: &usize| row_of(layout, spec, row + j) == Some((at + j, stride));
-        let rows = 1 + (1..LANES.min(spec.shape[0] - row)).take_while(beside).count();
+        let rows = 1 + (1..LANES.min(among.end - row)).take_while(beside).count();
         f(row, rows, at, stride);
         row += rows;
     }
@@ -126,10 +133,34 @@ fn copy<'a>(rows: impl Iterator<Item = (&'a mut [f32], &'a [f32])>) {
 
 /// `out[i] = flat[place of i]`.
 pub(crate) fn export(layout: &Layout, spec: &TensorSpec, flat: &[f32], out: &mut [f32]) {
+    if !export_rows(layout, spec, flat, 0..spec.shape[0], out) {
+        each(layout, spec, |i, at| out[i] = flat[at]);
+    }
+}
+
+/// Rows of a piece: what one worker takes at a time: whole vectors.
+const PIECE_ROWS: usize = 4 * LANES;
+
+/// The same on all workers of a crew.
+pub(crate) fn export_on(crew: &Crew, layout: &Layout, spec: &TensorSpec, flat: &[f32], out: &mut [f32]) {
+    let rows = spec.shape[0];
+    if rows <= PIECE_ROWS || row_of(layout, spec, 0).is_none() {
+        return export(layout, spec, flat, out);
+    }
+    let columns = out.len() / rows;
+    let first_row = |piece: usize| rows.min(piece * PIECE_ROWS);
+    let borders: Vec<usize> = (0..=rows.div_ceil(PIECE_ROWS)).map(|piece| first_row(piece) * columns).collect();
+    crew.tiles(out, &borders, |piece, out| {
+        export_rows(layout, spec, flat, first_row(piece)..first_row(piece + 1), out);
+    });
+}
+
+/// These rows of a weight, to `out`. False: the tensor is no weight, and nothing was written.
+fn export_rows(layout: &Layout, spec: &TensorSpec, flat: &[f32], among: Range<usize>, out: &mut [f32]) -> bool {
     let columns = spec.shape.get(1).copied().unwrap_or(1);
     let mut square = Square::default();
-    let copied = runs(layout, spec, |first, rows, at, stride| {
-        let out = &mut out[first * columns..(first + rows) * columns];
+    runs(layout, spec, among.clone(), |first, rows, at, stride| {
+        let out = &mut out[(first - among.start) * columns..][..rows * columns];
         for (begin, count) in squares(columns) {
             copy(square.iter_mut().zip(begin..begin + count).map(|(to, i)| {
                 let from = at + k_of(layout, spec, i) * stride;
@@ -142,17 +173,14 @@ pub(crate) fn export(layout: &Layout, spec: &TensorSpec, flat: &[f32], out: &mut
                     .map(|(to, from)| (&mut to[begin..begin + count], &from[..count])),
             );
         }
-    });
-    if !copied {
-        each(layout, spec, |i, at| out[i] = flat[at]);
-    }
+    })
 }
 
 /// `flat[place of i] = data[i]`.
 pub(crate) fn import(layout: &Layout, spec: &TensorSpec, data: &[f32], flat: &mut [f32]) {
     let columns = spec.shape.get(1).copied().unwrap_or(1);
     let mut square = Square::default();
-    let copied = runs(layout, spec, |first, rows, at, stride| {
+    let copied = runs(layout, spec, 0..spec.shape[0], |first, rows, at, stride| {
         let data = &data[first * columns..(first + rows) * columns];
         for (begin, count) in squares(columns) {
             copy(
@@ -205,6 +233,7 @@ mod tests {
 
     #[test]
     fn runs_of_rows_are_copied_to_where_each_element_belongs() {
+        let crew = Crew::new(2).expect("threads");
         for layout in layouts() {
             let flat: Vec<f32> = (0..layout.params()).map(|i| i as f32).collect();
             let mut seen = vec![0; layout.params()];
@@ -218,6 +247,9 @@ mod tests {
                 let mut out = vec![-1.0; spec.len()];
                 export(&layout, &spec, &flat, &mut out);
                 assert!(out.iter().zip(&places).all(|(&x, &at)| x == at as f32), "{spec:?}");
+                let mut shared = vec![-1.0; spec.len()];
+                export_on(&crew, &layout, &spec, &flat, &mut shared);
+                assert_eq!(shared, out, "{spec:?}: by two workers");
                 let mut back = vec![-1.0; layout.params()];
                 import(&layout, &spec, &out, &mut back);
                 let moved = back.iter().enumerate().filter(|(_, x)| **x != -1.0);
@@ -234,7 +266,7 @@ mod tests {
         let layout = Layout::stack(&StackShape::new(Cell::Lstm, 5, 64, 1));
         let weights = TensorSpec::all(&layout).into_iter().filter(|spec| spec.shape.len() == 2);
         for spec in weights {
-            assert!(runs(&layout, &spec, |_, rows, _, _| assert_eq!(rows, LANES)));
+            assert!(runs(&layout, &spec, 0..spec.shape[0], |_, rows, _, _| assert_eq!(rows, LANES)));
         }
     }
 }

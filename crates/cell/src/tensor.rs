@@ -1,6 +1,7 @@
 //! The tensors of a model by PyTorch's names and shapes.
 
-use crate::places::export;
+use crate::places::{export, export_on};
+use gatemill_crew::Crew;
 use gatemill_kernels::Layout;
 
 /// A tensor of the model: PyTorch's name and shape.
@@ -30,6 +31,11 @@ impl TensorSpec {
     pub fn export(&self, layout: &Layout, flat: &[f32], out: &mut [f32]) {
         assert_eq!(out.len(), self.len(), "`{}` has another number of elements", self.name);
         export(layout, self, flat, out);
+    }
+    /// [`TensorSpec::export`] on all workers of a crew.
+    pub fn export_on(&self, crew: &Crew, layout: &Layout, flat: &[f32], out: &mut [f32]) {
+        assert_eq!(out.len(), self.len(), "`{}` has another number of elements", self.name);
+        export_on(crew, layout, self, flat, out);
     }
 }
 

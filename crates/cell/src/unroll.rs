@@ -7,8 +7,8 @@
 //!                gates become their gradients; [dx_t | dh_{t-1}]; carry
 //! ```
 //!
-//! Where a step has few lanes or a layer's weights come from beyond L3, the products with x are taken for some steps at
-//! once ([`ahead`]): before their gates, and behind the last dh.
+//! Where a step has few lanes, or a layer's weights, those of its input not the least, come from beyond L3, the products with x
+//! are taken for some steps at once ([`ahead`]): before their gates, and behind the last dh.
 //!
 //! A layer runs through all of time before the next: its weights stay in the cache (doc/performance.md). Any other order
 //! that respects t and l gives the same bits. dx of two directions is a sum, the reversed layer's last, as k ascends over
@@ -30,10 +30,15 @@ const FEW_LANES: usize = 8;
 /// Tokens that are taken at once: many for a panel of weights, few for what is kept in between.
 const AHEAD_TOKENS: usize = 256;
 
+/// An input with fewer columns than one in so many of the hidden units is narrow.
+const NARROW: usize = 4;
+
 /// Steps whose products with x a layer takes at once; 1: each step its own. The bits are the same.
 fn ahead(layer: &LayerLayout, (steps, lanes): (usize, usize)) -> usize {
     let dense = matches!(layer.shape.input, Input::Dense(_) | Input::Pair(_));
-    if dense && layer.shape.variant.is_plain() && (layer.is_streamed() || lanes < FEW_LANES) {
+    // A narrow W_ih is read again at each step in less time than the accumulators are put aside.
+    let streams = layer.is_streamed() && NARROW * layer.shape.inputs() >= layer.shape.hidden;
+    if dense && layer.shape.variant.is_plain() && (streams || lanes < FEW_LANES) {
         (AHEAD_TOKENS / lanes.max(1)).max(4).min(steps)
     } else {
         1

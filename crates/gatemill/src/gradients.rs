@@ -3,6 +3,7 @@
 use crate::recurrent::Tensors;
 use crate::{Error, RecurrentOptions};
 use gatemill_cell::WeightGrads;
+use gatemill_crew::Crew;
 use std::sync::Arc;
 
 /// The gradients of one backward, to be used again from call to call. Made by [`crate::Recurrent::gradients`].
@@ -31,6 +32,19 @@ impl Gradients {
         let (flat, mut out) = (self.sum()?, vec![0.0; spec.len()]);
         spec.export(&self.tensors.layout, flat, &mut out);
         Ok(out)
+    }
+    /// Gradients to tensors, by name, each written to its place by all workers of a crew. Errors: as
+    /// [`Gradients::copy_tensor`]; then those before the one at fault are written.
+    pub fn copy_tensors(&self, crew: &Crew, tensors: &mut [(&str, &mut [f32])]) -> Result<(), Error> {
+        let flat = self.sum()?;
+        crew.lead(|| {
+            for (name, out) in tensors {
+                let spec = self.tensors.spec(name)?;
+                self.tensors.sized(spec, out.len())?;
+                spec.export_on(crew, &self.tensors.layout, flat, out);
+            }
+            Ok(())
+        })
     }
     /// The gradient to a tensor, written to `out`. Errors: as [`Gradients::tensor`]; another number of elements.
     pub fn copy_tensor(&self, name: &str, out: &mut [f32]) -> Result<(), Error> {
