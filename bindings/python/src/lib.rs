@@ -6,6 +6,7 @@
 mod arrays; // NumPy arrays as rows and slices of f32, borrowed while in use
 mod faults; // errors and panics become Python's exceptions
 mod fingerprint; // whether somebody wrote to an array
+mod openmp; // a host's threads
 mod options; // keyword arguments become options
 mod threads; // the crew that all calls share, also after a fork
 
@@ -28,6 +29,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(fingerprint::fingerprints, module)?)?;
     module.add_function(wrap_pyfunction!(threads::set_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(threads::get_num_threads, module)?)?;
+    module.add_function(wrap_pyfunction!(threads::adopt_openmp, module)?)?;
     module.add_function(wrap_pyfunction!(threads::after_fork, module)?)?;
     module.add_function(wrap_pyfunction!(threads::isa, module)?)?;
     Ok(())

@@ -259,9 +259,7 @@ impl Stack {
             let kept = self.gradients.lock().unwrap_or_else(PoisonError::into_inner).take();
             let mut gradients = kept.unwrap_or_else(|| layers.gradients());
             layers.backward(&crew, tape, d_y, d_last.as_ref(), d_x, &mut gradients)?;
-            for (name, out) in slices {
-                gradients.copy_tensor(name, out)?;
-            }
+            gradients.copy_tensors(&crew, &mut slices)?;
             *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradients);
             if !wants_initial {
                 return Ok(None);

@@ -1,8 +1,10 @@
-//! The crew that all calls of this process share, made when first needed; after a fork, the child makes its own.
+//! The crew that all calls of this process share, made when first needed: of the host's threads where it has given them,
+//! else of its own. After a fork, the child makes its own.
 //!
 //! All that is static here is touched with the GIL held alone, so that no fork finds it in the hands of another thread.
 
 use crate::faults;
+use crate::openmp::OpenMp;
 use gatemill::{Crew, Kernels};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -15,9 +17,11 @@ struct Shared {
     /// As asked for; none: all that this process may use.
     threads: Option<usize>,
     crew: Option<Arc<Crew>>,
+    /// The host's threads.
+    openmp: Option<OpenMp>,
 }
 
-static SHARED: Mutex<Shared> = Mutex::new(Shared { threads: None, crew: None });
+static SHARED: Mutex<Shared> = Mutex::new(Shared { threads: None, crew: None, openmp: None });
 
 fn shared(_held: Python<'_>) -> MutexGuard<'static, Shared> {
     SHARED.lock().unwrap_or_else(PoisonError::into_inner)
@@ -30,9 +34,26 @@ pub(crate) fn crew(py: Python<'_>) -> PyResult<Arc<Crew>> {
         return Ok(crew.clone());
     }
     let threads = shared.threads.unwrap_or_else(Crew::available);
-    let crew = Arc::new(Crew::new(threads).map_err(|error| faults::exception(&error.into()))?);
+    let crew = match shared.openmp {
+        Some(openmp) => Crew::of_host(Arc::new(openmp), threads),
+        None => Crew::new(threads).map_err(|error| faults::exception(&error.into()))?,
+    };
+    let crew = Arc::new(crew);
     shared.crew = Some(crew.clone());
     Ok(crew)
+}
+
+/// Has the calls that follow run on the threads of an OpenMP runtime that this process has loaded: the addresses of its
+/// `GOMP_parallel`, `omp_get_thread_num` and `omp_get_num_threads`. Calling it with anything else is undefined behaviour.
+#[pyfunction]
+pub(crate) fn adopt_openmp(py: Python<'_>, parallel: usize, thread: usize, threads: usize) {
+    // SAFETY: the caller, the package's own Python, passes just these.
+    let openmp = unsafe { OpenMp::of(parallel, thread, threads) };
+    let mut shared = shared(py);
+    shared.openmp = openmp;
+    let old = shared.crew.take();
+    drop(shared);
+    py.detach(|| drop(old));
 }
 
 /// Sets how many threads the calls that follow share their work out to. The result is the same bit for bit.
@@ -56,11 +77,14 @@ pub(crate) fn get_num_threads(py: Python<'_>) -> usize {
     shared(py).threads.unwrap_or_else(Crew::available)
 }
 
-/// In a child process: the parent's workers are not here, so the next call starts its own.
+/// In a child process: the parent's workers are not here, so the next call starts its own. An OpenMP runtime that had
+/// threads cannot start any in a child.
 #[pyfunction]
 pub(crate) fn after_fork(py: Python<'_>) {
+    let mut shared = shared(py);
+    shared.openmp = None;
     // Dropping the pool would wait for workers that do not exist.
-    std::mem::forget(shared(py).crew.take());
+    std::mem::forget(shared.crew.take());
 }
 
 /// The instruction set that the kernels use: `avx512`, `avx2` or `portable`.

@@ -21,6 +21,9 @@ def get_num_threads() -> int:
 def isa() -> str:
     """The instruction set that the kernels use: 'avx512', 'avx2' or 'portable'."""
 
+def adopt_openmp(parallel: int, thread: int, threads: int) -> None:
+    """Has calls run on the threads of an OpenMP runtime: the addresses of its functions, and nothing else."""
+
 def after_fork() -> None:
     """In a child process: the next call starts its own worker threads."""
 

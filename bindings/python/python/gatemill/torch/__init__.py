@@ -14,6 +14,7 @@ except ImportError as error:
         f"or use gatemill.LSTM, GRU and RNN on NumPy arrays ({error})"
     ) from error
 
+from gatemill.torch import _threads
 from gatemill.torch._accelerate import accelerate
 from gatemill.torch._engine import Engine as _Engine
 from gatemill.torch._modules import GRU, LSTM, RNN
@@ -21,5 +22,7 @@ from gatemill.torch._modules import GRU, LSTM, RNN
 # A pickled module holds parameters and options alone, as PyTorch's own do: `torch.load` may read it with `weights_only`.
 if hasattr(_torch.serialization, "add_safe_globals"):
     _torch.serialization.add_safe_globals([GRU, LSTM, RNN, _Engine])
+
+_threads.adopt()
 
 __all__ = ["GRU", "LSTM", "RNN", "accelerate"]

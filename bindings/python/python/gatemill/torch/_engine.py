@@ -26,11 +26,28 @@ _FEW_WEIGHTS = 1 << 15
 _SAMPLED = 64
 
 
-class Pass(NamedTuple):
-    """One call of a layer: what it is made of and how its arrays lie."""
+class Form:
+    """What a layer is made of, and what follows from it: read once from its attributes, not at every call."""
 
-    options: dict[str, Any]
-    names: tuple[str, ...]
+    __slots__ = ("attributes", "options", "names", "has_cell", "drops", "width", "hidden", "parts")
+
+    def __init__(self, attributes: tuple[Any, ...], options: dict[str, Any], names: tuple[str, ...]) -> None:
+        #: The values that it was read from.
+        self.attributes = attributes
+        self.options, self.names = options, names
+        self.has_cell: bool = options["cell"] == "lstm"
+        self.drops: bool = options["dropout"] > 0
+        self.hidden: int = options["hidden"]
+        #: Columns of h.
+        self.width: int = options["projection"] or self.hidden
+        #: L*D.
+        self.parts: int = options["layers"] * (1 if options["direction"] == "forward" else 2)
+
+
+class Pass(NamedTuple):
+    """One call of a layer: what that is made of and how its arrays lie."""
+
+    form: Form
     batch_first: bool
     #: Lanes of each step, falling, where the sequences are packed.
     batch_sizes: list[int] | None
@@ -38,11 +55,6 @@ class Pass(NamedTuple):
     position: int
     tokens: int
     lanes: int
-    has_cell: bool
-    #: Columns of h.
-    width: int
-    #: L*D.
-    parts: int
 
 
 class _Weight:
@@ -58,13 +70,15 @@ class _Weight:
 
 
 class _Stack:
-    """The layers with these options, and what their weights are."""
+    """The layers of this form, and what their weights are."""
 
-    __slots__ = ("options", "layers", "weights", "content")
+    __slots__ = ("form", "layers", "outputs", "weights", "content")
 
-    def __init__(self, options: dict[str, Any], weights: int) -> None:
-        self.options, self.layers = options, _core.Stack(**options)
-        self.weights = [_Weight() for _ in range(weights)]
+    def __init__(self, form: Form) -> None:
+        self.form, self.layers = form, _core.Stack(**form.options)
+        #: Columns of y.
+        self.outputs: int = self.layers.outputs
+        self.weights = [_Weight() for _ in form.names]
         #: Counts the contents that the weights had.
         self.content = 0
 
@@ -80,7 +94,7 @@ class Tape:
 
 def numpy_of(tensor: Tensor) -> numpy.ndarray:
     """The tensor's own memory as a NumPy array."""
-    return tensor.detach().numpy()
+    return tensor.detach().numpy() if tensor.requires_grad else tensor.numpy()
 
 
 def as_rows(tensor: Tensor) -> Tensor:
@@ -97,6 +111,8 @@ class Engine:
         self._lock = threading.RLock()
         #: With dropout, and without.
         self._stacks: dict[bool, _Stack] = {}
+        #: Of the last call.
+        self.form: Form | None = None
         #: How often weights were taken over: what a test looks at.
         self.taken_over = 0
 
@@ -117,12 +133,11 @@ class Engine:
         Shapes: x [T, B, I], [B, T, I] where batch_first, or [N, I] where packed; h_0 [L*D, B, H or P]; c_0 [L*D, B, H].
         """
         with self._lock:
-            stack = self._ready(call, weights)
-            layers = stack.layers
-            y = x.new_empty((*x.shape[:-1], layers.outputs))
-            h_n = x.new_empty((call.parts, call.lanes, call.width))
-            c_n = x.new_empty((call.parts, call.lanes, call.options["hidden"])) if call.has_cell else None
-            lease = layers.forward(
+            stack, form = self._ready(call, weights), call.form
+            y = x.new_empty((*x.shape[:-1], stack.outputs))
+            h_n = x.new_empty((form.parts, call.lanes, form.width))
+            c_n = x.new_empty((form.parts, call.lanes, form.hidden)) if form.has_cell else None
+            lease = stack.layers.forward(
                 numpy_of(as_rows(x)),
                 _pair(h_0, c_0),
                 (numpy_of(y), numpy_of(h_n), None if c_n is None else numpy_of(c_n)),
@@ -148,26 +163,26 @@ class Engine:
         d_y, d_h_n, d_c_n = d_outputs
         wants_x, wants_h, wants_c, wants_weights = wanted
         with self._lock:
-            stack = self._ready(call, weights, compares=False)
+            stack, form = self._ready(call, weights, compares=False), call.form
             if tape is None or tape.stack is not stack or tape.content != stack.content:
                 tape = self.forward(call, x, h_0, c_0, weights, True)[3]
                 assert tape is not None
             if d_y is None:
-                d_y = x.new_zeros((1, 1, stack.layers.outputs)).expand((*x.shape[:-1], stack.layers.outputs))
+                d_y = x.new_zeros((1, 1, stack.outputs)).expand((*x.shape[:-1], stack.outputs))
                 d_y = d_y if call.batch_sizes is None else d_y.contiguous()
-            if call.has_cell and (d_h_n is None) != (d_c_n is None):
-                d_h_n = x.new_zeros((call.parts, call.lanes, call.width)) if d_h_n is None else d_h_n
-                d_c_n = x.new_zeros((call.parts, call.lanes, call.options["hidden"])) if d_c_n is None else d_c_n
+            if form.has_cell and (d_h_n is None) != (d_c_n is None):
+                d_h_n = x.new_zeros((form.parts, call.lanes, form.width)) if d_h_n is None else d_h_n
+                d_c_n = x.new_zeros((form.parts, call.lanes, form.hidden)) if d_c_n is None else d_c_n
             d_x = torch.empty_like(x, memory_format=torch.contiguous_format) if wants_x else None
             d_h_0 = d_c_0 = None
             if wants_h or wants_c:
-                d_h_0 = x.new_empty((call.parts, call.lanes, call.width))
-                d_c_0 = x.new_empty((call.parts, call.lanes, call.options["hidden"])) if call.has_cell else None
+                d_h_0 = x.new_empty((form.parts, call.lanes, form.width))
+                d_c_0 = x.new_empty((form.parts, call.lanes, form.hidden)) if form.has_cell else None
             d_weights = [
                 torch.empty_like(weight, memory_format=torch.contiguous_format) if wants else None
                 for weight, wants in zip(weights, wants_weights)
             ]
-            named = [(name, numpy_of(d)) for name, d in zip(call.names, d_weights) if d is not None]
+            named = [(name, numpy_of(d)) for name, d in zip(form.names, d_weights) if d is not None]
             stack.layers.backward(
                 tape.lease,
                 numpy_of(as_rows(d_y)),
@@ -188,10 +203,10 @@ class Engine:
 
     def _ready(self, call: Pass, weights: tuple[Tensor, ...], compares: bool = True) -> _Stack:
         """The layers with these options and weights; ``compares``: where the version tells no change, the numbers too."""
-        drops = call.options["dropout"] > 0
-        stack = self._stacks.get(drops)
-        if stack is None or stack.options != call.options:
-            stack = self._stacks[drops] = _Stack(call.options, len(weights))
+        form = call.form
+        stack = self._stacks.get(form.drops)
+        if stack is None or (stack.form is not form and stack.form.options != form.options):
+            stack = self._stacks[form.drops] = _Stack(form)
         changed, same = [], []
         for i, (weight, known) in enumerate(zip(weights, stack.weights)):
             pointer, version = weight.data_ptr(), _version(weight)
@@ -214,7 +229,7 @@ class Engine:
                     changed.append(i)
         if changed:
             views = [stack.weights[i].view for i in changed]
-            stack.layers.set_tensors([(call.names[i], view) for i, view in zip(changed, views)])
+            stack.layers.set_tensors([(form.names[i], view) for i, view in zip(changed, views)])
             every, some = _core.fingerprints(views, 1), _core.fingerprints(views, _SAMPLED)
             for i, mark, sample in zip(changed, every, some):
                 stack.weights[i].all, stack.weights[i].sample = mark, sample

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from gatemill.torch._engine import Engine, Pass
+from gatemill.torch._engine import Engine, Form, Pass
 from gatemill.torch._function import Recurrence
 
 #: Where a module keeps its engine.
@@ -39,12 +39,17 @@ class _Layer(torch.nn.RNNBase):
         x = input if packed is None else packed.data
         if not isinstance(x, Tensor):
             return super().forward(input, hx)
-        weights = tuple(getattr(self, name) for name in self._flat_weights_names)
-        self._refuse(x, weights)
+        engine = self._engine()
+        form = self._form(engine)
+        # By the dictionary, as a module looks its parameters up in Python; of another class they may be computed.
+        own = self._parameters if type(self) in _OWN else {}
+        weights = tuple([own[name] if name in own else getattr(self, name) for name in form.names])
+        if _autocast_is_on() or not x.is_cpu or not all([w.is_cpu and w.dtype is torch.float32 for w in weights]):
+            self._refuse(x, weights)
 
         # What follows is PyTorch's reading of its arguments; whatever does not fit it, PyTorch refuses or computes.
         is_batched = packed is not None or x.dim() == 3
-        has_cell = self.mode == "LSTM"
+        has_cell = form.has_cell
         hs: tuple[Any, ...] = () if hx is None else tuple(hx) if has_cell and isinstance(hx, (tuple, list)) else (hx,)
         if (
             x.dtype != torch.float32
@@ -52,7 +57,7 @@ class _Layer(torch.nn.RNNBase):
             or x.size(-1) != self.input_size
             or x.numel() == 0
             or (self.dropout >= 1 and self.training)
-            or not all(isinstance(h, Tensor) and h.dtype == torch.float32 and h.device == x.device for h in hs)
+            or not all([isinstance(h, Tensor) and h.dtype == torch.float32 and h.device == x.device for h in hs])
         ):
             return super().forward(input, hx)
         if not is_batched:
@@ -63,53 +68,28 @@ class _Layer(torch.nn.RNNBase):
         batch_first = self.batch_first and packed is None
         sizes = None if packed is None else packed.batch_sizes.tolist()
         lanes = sizes[0] if sizes is not None else x.size(0 if batch_first else 1)
-        parts = self.num_layers * (2 if self.bidirectional else 1)
-        width = self.proj_size or self.hidden_size
-        shapes = [(parts, lanes, width), (parts, lanes, self.hidden_size)][: 2 if has_cell else 1]
-        if hs and [tuple(h.shape) for h in hs] != shapes:
-            return super().forward(input, hx)
+        if hs:
+            shapes = [(form.parts, lanes, form.width), (form.parts, lanes, form.hidden)][: 2 if has_cell else 1]
+            if [tuple(h.shape) for h in hs] != shapes:
+                return super().forward(input, hx)
         if packed is not None and packed.sorted_indices is not None:
             hs = tuple(h.index_select(1, packed.sorted_indices) for h in hs)
 
-        cell, nonlinearity = _CELLS[self.mode]
-        drops = self.dropout > 0 and self.training and self.num_layers > 1
         call = Pass(
-            options=dict(
-                cell=cell,
-                inputs=self.input_size,
-                hidden=self.hidden_size,
-                layers=self.num_layers,
-                bias=self.bias,
-                direction="concat" if self.bidirectional else "forward",
-                residual=False,
-                dropout=self.dropout if drops else 0.0,
-                seed=0,
-                projection=self.proj_size or None,
-                nonlinearity=nonlinearity,
-                reset_before=False,
-                peepholes=False,
-                coupled=False,
-                clip=None,
-                cell_clip=None,
-            ),
-            names=tuple(self._flat_weights_names),
+            form=form,
             batch_first=batch_first,
             batch_sizes=sizes,
             # From PyTorch's generator: torch.manual_seed and a checkpoint's own state of it are kept.
-            position=int(torch.randint(_POSITIONS, ())) if drops else 0,
+            position=int(torch.randint(_POSITIONS, ())) if form.drops else 0,
             tokens=x.numel() // self.input_size,
             lanes=lanes,
-            has_cell=has_cell,
-            width=width,
-            parts=parts,
         )
         h_0, c_0 = (*hs, None, None)[:2]
-        engine = self._engine()
         inputs = (x, h_0, c_0, *weights)
-        if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs):
+        if torch.is_grad_enabled() and any([t is not None and t.requires_grad for t in inputs]):
             y, *last = Recurrence.apply(engine, call, *inputs)
         else:
-            y, *last = engine.forward(call, x, h_0, c_0, weights, drops)[: 3 if has_cell else 2]
+            y, *last = engine.forward(call, x, h_0, c_0, weights, form.drops)[: 3 if has_cell else 2]
 
         if packed is not None:
             if packed.unsorted_indices is not None:
@@ -139,6 +119,36 @@ class _Layer(torch.nn.RNNBase):
                 f"{name} computes in float32 and does not follow autocast: call it inside "
                 "`with torch.autocast('cpu', enabled=False):` with `input.float()`, or leave autocast off"
             )
+
+    def _form(self, engine: Engine) -> Form:
+        """What the layer is made of now: its attributes may be set between two calls."""
+        attributes = (
+            self.mode, self.input_size, self.hidden_size, self.num_layers, self.bias, self.bidirectional,
+            self.proj_size, self.dropout, self.training,
+        )  # fmt: skip
+        form = engine.form
+        if form is None or form.attributes != attributes:
+            cell, nonlinearity = _CELLS[self.mode]
+            options = dict(
+                cell=cell,
+                inputs=self.input_size,
+                hidden=self.hidden_size,
+                layers=self.num_layers,
+                bias=self.bias,
+                direction="concat" if self.bidirectional else "forward",
+                residual=False,
+                dropout=self.dropout if self.training and self.num_layers > 1 else 0.0,
+                seed=0,
+                projection=self.proj_size or None,
+                nonlinearity=nonlinearity,
+                reset_before=False,
+                peepholes=False,
+                coupled=False,
+                clip=None,
+                cell_clip=None,
+            )
+            form = engine.form = Form(attributes, options, tuple(self._flat_weights_names))
+        return form
 
     def _engine(self) -> Engine:
         engine = self.__dict__.get(_ENGINE)
@@ -187,3 +197,7 @@ class RNN(_Layer, torch.nn.RNN):
 
     Shapes: as ``GRU``. Of changed weights see ``LSTM``.
     """
+
+
+#: The classes whose weights are their parameters.
+_OWN = (LSTM, GRU, RNN)
