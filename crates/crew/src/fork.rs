@@ -158,12 +158,14 @@ impl Yard {
     /// Waits for the job after `seen` of them; false: the yard is given up.
     fn await_post(&self, seen: usize) -> bool {
         let came = || self.posted.0.load(Ordering::SeqCst) != seen;
+        let left = || self.state.load(Ordering::SeqCst) == LEFT;
         loop {
-            if Patience::LONG.wait(came) {
-                return true;
+            // No job comes to a yard that is left.
+            if Patience::LONG.wait(|| came() || left()) {
+                return came();
             }
-            // A leader that comes now finds the yard left.
-            if self.turn(LEFT) || self.state.load(Ordering::SeqCst) == LEFT {
+            // A leader that comes now finds it so.
+            if self.turn(LEFT) || left() {
                 return false;
             }
             let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
