@@ -207,6 +207,8 @@ class Engine:
         stack = self._stacks.get(form.drops)
         if stack is None or (stack.form is not form and stack.form.options != form.options):
             stack = self._stacks[form.drops] = _Stack(form)
+        # One that says the same was made by a change to and fro: the next call finds its own.
+        stack.form = form
         changed, same = [], []
         for i, (weight, known) in enumerate(zip(weights, stack.weights)):
             pointer, version = weight.data_ptr(), _version(weight)
