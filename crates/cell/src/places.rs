@@ -138,7 +138,7 @@ pub(crate) fn export(layout: &Layout, spec: &TensorSpec, flat: &[f32], out: &mut
     }
 }
 
-/// Rows of a piece: what one worker takes at a time: whole vectors.
+/// Rows that one worker takes at a time: whole vectors.
 const PIECE_ROWS: usize = 4 * LANES;
 
 /// The same on all workers of a crew.

@@ -67,8 +67,8 @@ impl Crew {
             Threads::Host(_, threads) => *threads,
         }
     }
-    /// Runs `f` on a worker of the pool, where rayon's parallel calls use it, and where there is none, here. For passes and tiles see [`Crew::lead`] and
-    /// [`Crew::steady`].
+    /// Runs `f` on a worker of the pool, where rayon's parallel calls use it, and where there is none, here. For passes and
+    /// tiles see [`Crew::lead`] and [`Crew::steady`].
     pub fn install<R: Send>(&self, f: impl FnOnce() -> R + Send) -> R {
         match self.pool() {
             Some(pool) => pool.install(f),
