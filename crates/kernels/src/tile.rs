@@ -108,24 +108,86 @@ impl RowsCall {
     }
 }
 
-/// What a `tokens` loop needs.
+/// Tokens one after another whose rows of a, and those of b, lie a stride apart each. A loop that walks a stretch knows its
+/// addresses far ahead; with an index read for every token, a Zen 4 waits for what is not in L1 (doc/performance.md).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct Stretch {
+    /// Bytes from row 0 of a to the first token's row. [offset 0]
+    pub(crate) a: usize,
+    /// Likewise of b. [8]
+    pub(crate) b: usize,
+    /// At least one. [16]
+    pub(crate) tokens: usize,
+}
+
+/// The stretches of a block of tokens.
+pub(crate) struct Stretches {
+    all: [Stretch; MOST_TOKENS],
+    count: usize,
+}
+
+impl Stretches {
+    pub(crate) fn new() -> Self {
+        Self { all: [Stretch { a: 0, b: 0, tokens: 0 }; MOST_TOKENS], count: 0 }
+    }
+    /// Those of tokens whose rows lie so many bytes from row 0 of a and of b, in the place of what was. Panics where they are
+    /// more than [`MOST_TOKENS`].
+    #[inline(always)]
+    pub(crate) fn of(&mut self, rows: impl Iterator<Item = [usize; 2]>, strides: [usize; 2]) -> &[Stretch] {
+        self.count = 0;
+        for [a, b] in rows {
+            match self.all[..self.count].last_mut() {
+                Some(s) if [a, b] == [s.a + s.tokens * strides[0], s.b + s.tokens * strides[1]] => s.tokens += 1,
+                _ => {
+                    self.all[self.count] = Stretch { a, b, tokens: 1 };
+                    self.count += 1;
+                }
+            }
+        }
+        &self.all[..self.count]
+    }
+}
+
+/// What a `tokens` loop needs; `repr(C)`, as the assembly reads it by offset.
+#[repr(C)]
+#[derive(Clone, Copy)]
 pub(crate) struct TokensCall {
+    /// c, `[m][n*16]` without gaps. [offset 0]
+    pub(crate) c: *mut f32,
+    /// Column i = 0 of row 0 of a. [8]
+    pub(crate) a: *const f32,
+    /// Row 0 of b. [16]
+    pub(crate) b: *const f32,
+    /// The tokens.
+    pub(crate) stretches: *const Stretch,
+    /// Stretches, at least one.
+    pub(crate) count: usize,
+    /// Bytes from row to row of a stretch, in a and in b.
+    pub(crate) strides: [usize; 2],
     /// What is asked for into L1, to be written: the tile that comes next.
     pub(crate) next_c: Ahead,
     /// Bytes from each row of a to what is asked for into L2 then. None: what is being read anyway.
     pub(crate) next_a: isize,
     /// Likewise from each row of b.
     pub(crate) next_b: isize,
-    /// c, `[m][n*16]` without gaps.
-    pub(crate) c: *mut f32,
-    /// Bytes from row 0 of a and from row 0 of b to each token's rows.
-    pub(crate) index: *const [usize; 2],
-    /// Column i = 0 of row 0 of a.
-    pub(crate) a: *const f32,
-    /// Row 0 of b.
-    pub(crate) b: *const f32,
-    /// Tokens, at least one.
-    pub(crate) tokens: usize,
+}
+
+impl TokensCall {
+    /// Each token's rows of a and b, in order.
+    ///
+    /// # Safety
+    /// - as [`Tier::tokens`].
+    #[inline(always)]
+    pub(crate) unsafe fn rows(&self) -> impl Iterator<Item = (*const f32, *const f32)> {
+        // SAFETY: the caller vouches for the stretches, and that their rows are there.
+        let stretches = unsafe { std::slice::from_raw_parts(self.stretches, self.count) };
+        let (a, b, strides) = (self.a, self.b, self.strides);
+        stretches.iter().flat_map(move |s| {
+            (0..s.tokens)
+                .map(move |i| (a.wrapping_byte_add(s.a + i * strides[0]), b.wrapping_byte_add(s.b + i * strides[1])))
+        })
+    }
 }
 
 /// A tier: its vector, its tiles, its k loops.
@@ -178,7 +240,7 @@ pub(crate) trait Tier {
     ///
     /// # Safety
     /// - the tier is available; 1 <= n <= 4, 1 <= m <= TOKEN_ROWS[n - 1];
-    /// - index, a, b and c are valid for what the loop reads and writes.
+    /// - stretches, a, b and c are valid for what the loop reads and writes.
     unsafe fn tokens(n: usize, m: usize, call: &TokensCall);
 }
 
@@ -229,9 +291,7 @@ pub(crate) unsafe fn tokens_generic<V: Vector, const M: usize, const N: usize>(c
     unsafe {
         let mut acc: [[V; N]; M] =
             std::array::from_fn(|m| std::array::from_fn(|j| V::load(call.c.add((m * N + j) * 16))));
-        for token in 0..call.tokens {
-            let [a, b] = *call.index.add(token);
-            let (a, b) = (call.a.byte_add(a), call.b.byte_add(b));
+        for (a, b) in call.rows() {
             let w: [V; N] = std::array::from_fn(|j| V::load(b.add(16 * j)));
             for (m, row) in acc.iter_mut().enumerate() {
                 let a = V::splat(*a.add(m));

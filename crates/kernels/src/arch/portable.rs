@@ -1,6 +1,6 @@
 //! Tier `portable`: `wide::f32x16`, whose instructions are those of the build target.
 
-use crate::tile::{ACC_STRIDE, MAX_ROWS, RowsCall, Tier, TokensCall, by_shape, rows_generic};
+use crate::tile::{ACC_STRIDE, MAX_ROWS, MOST_TOKENS, RowsCall, Tier, TokensCall, by_shape, rows_generic};
 use crate::vector::{Pointwise, Vector};
 use wide::{f32x16, i32x16, u32x16};
 
@@ -158,18 +158,20 @@ impl Tier for Tiles {
     /// Weight gradients: `matrixmultiply` on so many tokens at a time, whose rows are first put beside each other: where they
     /// lie must leave no trace in the order of its sums.
     unsafe fn tokens(n: usize, m: usize, call: &TokensCall) {
-        const MOST: usize = 96;
         let columns = n * 16;
-        let (mut a, mut b) = ([0.0; MOST * MAX_ROWS], [0.0; MOST * ACC_STRIDE]);
-        for begin in (0..call.tokens).step_by(MOST) {
-            let count = MOST.min(call.tokens - begin);
-            // SAFETY: the caller's obligations; the copies hold `count` rows of m and of n vectors.
-            unsafe {
-                for i in 0..count {
-                    let [a_on, b_on] = *call.index.add(begin + i);
-                    let (row_a, row_b) = (call.a.byte_add(a_on), call.b.byte_add(b_on));
-                    std::ptr::copy_nonoverlapping(row_a, a[i * m..].as_mut_ptr(), m);
-                    std::ptr::copy_nonoverlapping(row_b, b[i * columns..].as_mut_ptr(), columns);
+        let (mut a, mut b) = ([0.0; MOST_TOKENS * MAX_ROWS], [0.0; MOST_TOKENS * ACC_STRIDE]);
+        // SAFETY: the caller's obligations; the copies hold `count` rows of m and of n vectors.
+        unsafe {
+            let mut rows = call.rows();
+            loop {
+                let mut count = 0;
+                for (row_a, row_b) in rows.by_ref().take(MOST_TOKENS) {
+                    std::ptr::copy_nonoverlapping(row_a, a[count * m..].as_mut_ptr(), m);
+                    std::ptr::copy_nonoverlapping(row_b, b[count * columns..].as_mut_ptr(), columns);
+                    count += 1;
+                }
+                if count == 0 {
+                    return;
                 }
                 let (a, b, width) = (a.as_ptr(), b.as_ptr(), columns as isize);
                 matrixmultiply::sgemm(m, count, columns, 1.0, a, 1, m as isize, b, width, 1, 1.0, call.c, width, 1);

@@ -110,23 +110,23 @@ macro_rules! rows_loop_with {
 
 macro_rules! load_c {
     ($v:literal $bytes:literal $n:literal $i:literal: $($a:literal $j:literal),+) => {
-        concat!($("vmovups ", $v, $a, ", ", $v, "word ptr [{c} + 64*", $n, "*", $i, " + ", $bytes, "*", $j, "]\n"),+)
+        concat!($("vmovups ", $v, $a, ", ", $v, "word ptr [{p} + 64*", $n, "*", $i, " + ", $bytes, "*", $j, "]\n"),+)
     };
 }
 macro_rules! store_c {
     ($v:literal $bytes:literal $n:literal $i:literal: $($a:literal $j:literal),+) => {
-        concat!($("vmovups ", $v, "word ptr [{c} + 64*", $n, "*", $i, " + ", $bytes, "*", $j, "], ", $v, $a, "\n"),+)
+        concat!($("vmovups ", $v, "word ptr [{p} + 64*", $n, "*", $i, " + ", $bytes, "*", $j, "], ", $v, $a, "\n"),+)
     };
 }
 
-/// One `tokens` loop.
+/// One `tokens` loop: stretch by stretch.
 macro_rules! tokens_loop {
     ($($loop:tt)+) => {
         tokens_loop_with!(call, ["prefetchw byte ptr [{nc}]", "add {nc}, {sc}", "prefetcht1 byte ptr [{p} + {na}]",
             "prefetcht1 byte ptr [{b} + {nb}]"],
             [nc = inout(reg) call.next_c.at => _,
             sc = in(reg) call.next_c.step,
-            na = in(reg) call.a.wrapping_byte_offset(call.next_a),
+            na = in(reg) call.next_a,
             nb = in(reg) call.next_b,]
             $($loop)+);
     };
@@ -139,29 +139,39 @@ macro_rules! tokens_loop_with {
     ($call:ident, [$($ask:literal),*], [$($operand:tt)*] [$feature:literal $v:literal $bytes:literal $($register:tt)+], $name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal $t:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
         #[target_feature(enable = $feature)]
         unsafe fn $name($call: &TokensCall) {
-            // SAFETY: reads index, a and b, writes c: all vouched for by the caller.
+            // SAFETY: reads stretches, a and b, writes c: all vouched for by the caller.
             unsafe {
                 core::arch::asm!(
+                    "mov {p}, qword ptr [{call}]",
                     $(load_c!($v $bytes $n $i: $($a $j),+),)+
+                    "3:",
+                    "mov {p}, qword ptr [{stretch}]",
+                    "mov {b}, qword ptr [{stretch} + 8]",
+                    "mov {n}, qword ptr [{stretch} + 16]",
+                    "add {p}, qword ptr [{call} + 8]",
+                    "add {b}, qword ptr [{call} + 16]",
+                    "add {stretch}, 24",
                     ".p2align 5",
                     "2:",
-                    "mov {p}, qword ptr [{index}]",
-                    "mov {b}, qword ptr [{index} + 8]",
-                    "add {b}, {base}",
                     $(concat!("vmovups ", $v, $w, ", ", $v, "word ptr [{b} + ", $bytes, "*", $wj, "]"),)+
-                    $(fma_row!($v $t, concat!("{p} + {a} + 4*", $i), $($a $aw),+),)+
+                    $(fma_row!($v $t, concat!("{p} + 4*", $i), $($a $aw),+),)+
                     $($ask,)*
-                    "add {index}, 16",
+                    "add {p}, {sa}",
+                    "add {b}, {sb}",
                     "dec {n}",
                     "jnz 2b",
+                    "dec {count}",
+                    "jnz 3b",
+                    "mov {p}, qword ptr [{call}]",
                     $(store_c!($v $bytes $n $i: $($a $j),+),)+
-                    index = inout(reg) $call.index => _,
-                    a = in(reg) $call.a,
-                    base = in(reg) $call.b,
-                    n = inout(reg) $call.tokens => _,
-                    c = in(reg) $call.c,
+                    call = in(reg) $call as *const TokensCall,
+                    stretch = inout(reg) $call.stretches => _,
+                    count = inout(reg) $call.count => _,
+                    sa = in(reg) $call.strides[0],
+                    sb = in(reg) $call.strides[1],
                     p = out(reg) _,
                     b = out(reg) _,
+                    n = out(reg) _,
                     $($operand)*
                     $(out($register) _,)+
                     options(nostack),

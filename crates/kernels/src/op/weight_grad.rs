@@ -14,7 +14,7 @@
 //! takes the symbols in place of the tokens: `dW_ih = sum over s of E[s]^T D[s]`, D the symbol rows (`op/embedding.rs`).
 
 use crate::pack::LANES;
-use crate::tile::{Ahead, MOST_TOKENS, Tier, TokensCall, tile_count, tiles};
+use crate::tile::{Ahead, Stretch, Stretches, Tier, TokensCall, tile_count, tiles};
 use crate::tokens::{Part, Tokens};
 use crate::vector::Vector;
 use crate::view::At;
@@ -111,13 +111,12 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
     let a = unsafe { g.a.panel(0, 0).add(g.column) }.cast_const();
     let a_stride = 4 * g.a.row_stride();
     let order = g.tokens.order();
-    const { assert!(T::BLOCK <= MOST_TOKENS, "the index has no room for a block") };
-    let mut index = [[0; 2]; MOST_TOKENS];
+    let strides = [a_stride, g.d.stride];
+    let mut block = Stretches::new();
     stretches(g.tokens, g.part, T::BLOCK, |number, count| {
         let places = &order[number..number + count];
-        for (pair, &place) in index.iter_mut().zip(places) {
-            *pair = [a_stride * g.index[place as usize] as usize, g.d.stride * place as usize];
-        }
+        let at = places.iter().map(|&p| [a_stride * g.index[p as usize] as usize, g.d.stride * p as usize]);
+        let block = block.of(at, strides);
         // Most often the next block's tokens lie so many rows behind this one's; where they do not, some lines are asked for
         // in vain.
         let behind = count.div_ceil(g.tokens.blocks()) as isize;
@@ -138,14 +137,15 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
                 let line = (g.column + first).next_multiple_of(LANES) - g.column;
                 let asks_a = line < first + m && line / LANES % g.panels == p;
                 let call = TokensCall {
+                    c,
+                    a: a.wrapping_add(first),
+                    b: g.d.base.wrapping_byte_add(p * g.panel_stride),
+                    stretches: block.as_ptr(),
+                    count: block.len(),
+                    strides,
                     next_c: Ahead::written::<T>(next_c, 4 * tile, (0, 1), count),
                     next_a: if asks_a { behind * a_stride as isize + 4 * (line - first) as isize } else { 0 },
                     next_b: if asks_d { next_d + (4 * LANES * (i / each)) as isize } else { 0 },
-                    c,
-                    index: index.as_ptr(),
-                    a: a.wrapping_add(first),
-                    b: g.d.base.wrapping_byte_add(p * g.panel_stride),
-                    tokens: count,
                 };
                 // SAFETY: rows, tokens, panels and columns are in range by the caller's promise.
                 unsafe { T::tokens(n, m, &call) };
@@ -174,21 +174,22 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
 pub(crate) unsafe fn embedded_weight_grad<T: Tier>(a: Columns, d: Columns, symbols: usize, out: &mut [f32]) {
     let rows = out.len() / (d.n * LANES);
     out.fill(0.0);
-    let index: [[usize; 2]; MOST_TOKENS] = std::array::from_fn(|i| [a.stride * i, d.stride * i]);
-    for symbol in (0..symbols).step_by(MOST_TOKENS) {
+    for symbol in (0..symbols).step_by(T::BLOCK) {
+        let stretch = Stretch { a: symbol * a.stride, b: symbol * d.stride, tokens: T::BLOCK.min(symbols - symbol) };
         for (first, m) in tiles(rows, T::TOKEN_ROWS[d.n - 1]) {
             // SAFETY: rows and columns are in range by the caller's promise.
             unsafe {
                 let c = out.as_mut_ptr().add(first * d.n * LANES);
                 let call = TokensCall {
+                    c,
+                    a: a.base.add(first),
+                    b: d.base,
+                    stretches: &stretch,
+                    count: 1,
+                    strides: [a.stride, d.stride],
                     next_c: Ahead::nothing(c),
                     next_a: 0,
                     next_b: 0,
-                    c,
-                    index: index.as_ptr(),
-                    a: a.base.byte_add(symbol * a.stride).add(first),
-                    b: d.base.byte_add(symbol * d.stride),
-                    tokens: MOST_TOKENS.min(symbols - symbol),
                 };
                 T::tokens(d.n, m, &call);
             }

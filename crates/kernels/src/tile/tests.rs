@@ -196,17 +196,24 @@ unsafe fn model_tokens(n: usize, m: usize, call: &TokensCall) {
 fn check_tokens(name: &str, body: TokensLoop, p: &TokensProblem, data: Data, exact: bool) {
     let TokensProblem { n, m, tokens } = *p;
     let mut stream = Stream((n * 1000 + m * 100 + tokens) as u64, data);
-    let (a_rows, b_rows, a_stride, b_stride) = (11, 13, m + 3, 16 * n + 7);
+    let (a_rows, b_rows, a_stride, b_stride) = (31, 37, m + 3, 16 * n + 7);
     let a = guarded((a_rows - 1) * a_stride + m);
     let b = guarded((b_rows - 1) * b_stride + 16 * n);
     let start = guarded(m * n * 16);
     stream.fill(a);
     stream.fill(b);
     stream.fill(start);
-    // Stretches of neighbours, jumps, the same row twice.
-    let mut row = |i: usize, rows: usize| if i % 7 < 4 { i % rows } else { stream.word() as usize % rows };
-    let index: Vec<[usize; 2]> =
-        (0..tokens).map(|i| [4 * a_stride * row(i, a_rows), 4 * b_stride * row(i, b_rows)]).collect();
+    // Long stretches of neighbours, short ones, jumps, the same row twice.
+    let mut row = |i: usize, rows: usize| match i / 40 % 2 {
+        0 if i % 7 > 3 => stream.word() as usize % rows,
+        _ => i % rows,
+    };
+    let strides = [4 * a_stride, 4 * b_stride];
+    let rows: Vec<[usize; 2]> = (0..tokens).map(|i| [strides[0] * row(i, a_rows), strides[1] * row(i, b_rows)]).collect();
+    let mut blocks: Vec<_> = rows.chunks(MOST_TOKENS).map(|rows| (Stretches::new(), rows)).collect();
+    let stretches: Vec<Stretch> =
+        blocks.iter_mut().flat_map(|(block, rows)| block.of(rows.iter().copied(), strides).to_vec()).collect();
+    assert_eq!(stretches.iter().map(|s| s.tokens).sum::<usize>(), tokens);
     let run = |body: TokensLoop| {
         let c = guarded(m * n * 16 + 16);
         c[..16].fill(CANARY);
@@ -214,16 +221,17 @@ fn check_tokens(name: &str, body: TokensLoop, p: &TokensProblem, data: Data, exa
         // Some of what is asked for lies beyond the pages that are there.
         let next_c = c[16..].as_ptr().wrapping_add(16 * n * m);
         let call = TokensCall {
+            c: c[16..].as_mut_ptr(),
+            a: a.as_ptr(),
+            b: b.as_ptr(),
+            stretches: stretches.as_ptr(),
+            count: stretches.len(),
+            strides,
             next_c: Ahead::part(next_c, 64 * n * m, (0, 1), tokens),
             next_a: 1 << 22,
             next_b: -(1 << 22),
-            c: c[16..].as_mut_ptr(),
-            index: index.as_ptr(),
-            a: a.as_ptr(),
-            b: b.as_ptr(),
-            tokens,
         };
-        // SAFETY: index names rows of a; a, b and c have the sizes that the call says; the tier is available.
+        // SAFETY: the stretches are rows of a and b; a, b and c have the sizes that the call says; the tier is available.
         unsafe { body(n, m, &call) };
         c
     };
