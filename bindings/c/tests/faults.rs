@@ -275,6 +275,11 @@ fn backward_without_a_forward_and_with_other_weights_is_refused() {
     call!(gatemill_forward(stack, crew, tape, &pass(&x, &mut y)), Ok);
     call!(gatemill_recurrent_set(stack, name, bias.as_ptr(), 4 * H), Ok);
     call!(gatemill_backward(stack, crew, tape, gradients, &back), Usage, "weights changed");
+    // Without a place for the weights' gradients the others are written alone.
+    call!(gatemill_forward(stack, crew, tape, &pass(&x, &mut y)), Ok);
+    d_x.fill(0.0);
+    call!(gatemill_backward(stack, crew, tape, GatemillGradients { id: 0 }, &back), Ok);
+    assert!(d_x.iter().any(|&x| x != 0.0));
     // A copy has the weights that it was made with.
     let mut copy = GatemillRecurrent { id: 0 };
     call!(gatemill_recurrent_copy(stack, &mut copy), Ok);

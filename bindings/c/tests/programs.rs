@@ -127,7 +127,7 @@ fn train_layer() -> Vec<f32> {
                 }
             }
         }
-        layer.backward(&crew, &mut tape, Rows::packed(&d_y, H), None, None, &mut gradients).expect("backward");
+        layer.backward(&crew, &mut tape, Rows::packed(&d_y, H), None, None, Some(&mut gradients)).expect("backward");
         let names: Vec<String> = layer.tensors().map(|info| info.name.to_owned()).collect();
         for name in names {
             let mut weights = layer.tensor(&name).expect("a tensor");

@@ -256,11 +256,15 @@ impl Stack {
             let layers = self.read();
             let mut tape = lease.tape();
             let Some(tape) = tape.as_mut() else { return Err(Error::NoForward) };
-            let kept = self.gradients.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let mut gradients = kept.unwrap_or_else(|| layers.gradients());
-            layers.backward(&crew, tape, d_y, d_last.as_ref(), d_x, &mut gradients)?;
-            gradients.copy_tensors(&crew, &mut slices)?;
-            *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradients);
+            if slices.is_empty() {
+                layers.backward(&crew, tape, d_y, d_last.as_ref(), d_x, None)?;
+            } else {
+                let kept = self.gradients.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let mut gradients = kept.unwrap_or_else(|| layers.gradients());
+                layers.backward(&crew, tape, d_y, d_last.as_ref(), d_x, Some(&mut gradients))?;
+                gradients.copy_tensors(&crew, &mut slices)?;
+                *self.gradients.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradients);
+            }
             if !wants_initial {
                 return Ok(None);
             }

@@ -51,7 +51,7 @@ pub(crate) fn run() -> Result<(f32, f32), Error> {
             d_readout.iter_mut().zip(y_t).for_each(|(d, y)| *d += d_found * y);
             d_y[token * HIDDEN..][..HIDDEN].iter_mut().zip(&readout).for_each(|(d, w)| *d = d_found * w);
         }
-        layer.backward(&crew, &mut tape, Rows::time_major(&d_y, LANES, HIDDEN), None, None, &mut gradients)?;
+        layer.backward(&crew, &mut tape, Rows::time_major(&d_y, LANES, HIDDEN), None, None, Some(&mut gradients))?;
 
         // Every weight goes down its gradient.
         for name in &names {

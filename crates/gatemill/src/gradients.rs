@@ -2,7 +2,7 @@
 
 use crate::recurrent::Tensors;
 use crate::{Error, RecurrentOptions};
-use gatemill_cell::WeightGrads;
+use gatemill_cell::{Network, WeightGrads};
 use gatemill_crew::Crew;
 use std::sync::Arc;
 
@@ -19,6 +19,16 @@ pub struct Gradients {
 impl Gradients {
     pub(crate) fn new(options: &RecurrentOptions, tensors: &Arc<Tensors>) -> Self {
         Self { options: *options, tensors: tensors.clone(), grads: None, filled: false }
+    }
+    /// What a backward of this network fills, and the flag that it sets then: until it has, there are none. Errors: no memory.
+    pub(crate) fn begin(&mut self, network: &Network, crew: &Crew) -> Result<(&mut WeightGrads, &mut bool), Error> {
+        self.filled = false;
+        let lanes = network.lanes();
+        let grads = match self.grads.take().filter(|(of, _)| *of == lanes) {
+            Some(grads) => grads,
+            None => (lanes, network.weight_grads(crew, 1)?),
+        };
+        Ok((&mut self.grads.insert(grads).1, &mut self.filled))
     }
     fn sum(&self) -> Result<&[f32], Error> {
         match &self.grads {

@@ -67,7 +67,8 @@ impl Recurrent {
 
     /// Backward over the batch of the last [`Recurrent::forward`] of this tape, once: from the gradients to the outputs
     /// and, where given, to the final states, to those of the inputs (where `d_x` is there to take them), the weights and
-    /// (on the tape) the initial states. `grads` are written, not added to.
+    /// (on the tape) the initial states. `grads` are written, not added to; without them, as where the weights are frozen, a
+    /// third of the work is not done.
     ///
     /// Errors: no forward before it, or with other weights; rows or a state of another form; no memory.
     pub fn backward(
@@ -77,7 +78,7 @@ impl Recurrent {
         d_y: Rows<'_>,
         d_last: Option<&State>,
         d_x: Option<RowsMut<'_>>,
-        grads: &mut Gradients,
+        grads: Option<&mut Gradients>,
     ) -> Result<(), Error> {
         self.backward_from(crew, tape, d_y, d_last.map(State::as_ref), d_x, grads)
     }
@@ -89,10 +90,10 @@ impl Recurrent {
         d_y: Rows<'_>,
         d_last: Option<StateRef<'_>>,
         d_x: Option<RowsMut<'_>>,
-        grads: &mut Gradients,
+        grads: Option<&mut Gradients>,
     ) -> Result<(), Error> {
         self.owns(tape)?;
-        if grads.options != self.options {
+        if grads.as_ref().is_some_and(|grads| grads.options != self.options) {
             return Err(Error::Foreign { what: "gradients" });
         }
         if tape.mode == Mode::Inference {
@@ -115,10 +116,10 @@ impl Recurrent {
         if let Some(d_last) = d_last {
             d_last.check("d_last", &form)?;
         }
-        grads.filled = false;
-        if grads.grads.as_ref().is_none_or(|(of, _)| *of != lanes) {
-            grads.grads = Some((lanes, network.weight_grads(crew, 1)?));
-        }
+        let grads = match grads {
+            Some(grads) => Some(grads.begin(network, crew)?),
+            None => None,
+        };
         tape.forward = None;
         if let Some(d_last) = d_last {
             for i in 0..form.layers {
@@ -131,9 +132,9 @@ impl Recurrent {
         // Several forks: between two of them the other workers stand by awake.
         crew.lead(|| {
             network.backward_rows((crew, &self.kernels), params, &chunk, d_y, d_x.as_ref());
-            if let Some((_, weight_grads)) = &mut grads.grads {
+            if let Some((weight_grads, filled)) = grads {
                 weight_grads.compute(crew, &self.kernels, params, network, &[]);
-                grads.filled = true;
+                *filled = true;
             }
         });
         tape.has_gradient = true;

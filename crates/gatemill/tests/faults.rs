@@ -175,32 +175,35 @@ fn backward_is_refused_where_nothing_was_kept_for_it() {
 
     let mut inference = lstm.tape(Mode::Inference);
     run(&lstm, &mut inference, &mut y).expect("forward");
-    let result = lstm.backward(&crew, &mut inference, d_rows, None, None, &mut grads);
+    let result = lstm.backward(&crew, &mut inference, d_rows, None, None, Some(&mut grads));
     assert!(matches!(result, Err(Error::Inference)), "{result:?}");
 
     let mut tape = lstm.tape(Mode::Training);
     let mut state = lstm.state(2).expect("a state");
-    assert!(matches!(lstm.backward(&crew, &mut tape, d_rows, None, None, &mut grads), Err(Error::NoForward)));
+    assert!(matches!(lstm.backward(&crew, &mut tape, d_rows, None, None, Some(&mut grads)), Err(Error::NoForward)));
     run(&lstm, &mut tape, &mut y).expect("forward");
     assert!(matches!(tape.initial_grad(&mut state), Err(Error::NoBackward)));
-    let short = lstm.backward(&crew, &mut tape, Rows::packed(&d_y[1..], H), None, None, &mut grads);
+    let short = lstm.backward(&crew, &mut tape, Rows::packed(&d_y[1..], H), None, None, Some(&mut grads));
     assert!(matches!(short, Err(Error::Rows { which: "d_y", .. })), "{short:?}");
     let mut d_x = [0.0; 4 * 2 * I - 1];
     let d_x = Some(RowsMut::packed(&mut d_x, I));
-    let short = lstm.backward(&crew, &mut tape, d_rows, None, d_x, &mut grads);
+    let short = lstm.backward(&crew, &mut tape, d_rows, None, d_x, Some(&mut grads));
     assert!(matches!(short, Err(Error::Rows { which: "d_x", .. })), "{short:?}");
     let d_last = lstm.state(3).expect("a state");
-    let other = lstm.backward(&crew, &mut tape, d_rows, Some(&d_last), None, &mut grads);
+    let other = lstm.backward(&crew, &mut tape, d_rows, Some(&d_last), None, Some(&mut grads));
     assert!(matches!(other, Err(Error::Length { which: "d_last", .. })), "{other:?}");
     // A refusal leaves the tape as it was.
-    lstm.backward(&crew, &mut tape, d_rows, None, None, &mut grads).expect("backward");
+    lstm.backward(&crew, &mut tape, d_rows, None, None, Some(&mut grads)).expect("backward");
     tape.initial_grad(&mut state).expect("a gradient");
-    assert!(matches!(lstm.backward(&crew, &mut tape, d_rows, None, None, &mut grads), Err(Error::NoForward)));
+    assert!(matches!(lstm.backward(&crew, &mut tape, d_rows, None, None, Some(&mut grads)), Err(Error::NoForward)));
 
     run(&lstm, &mut tape, &mut y).expect("forward");
     let bias = lstm.tensor("bias_ih_l0").expect("a bias");
     lstm.set_tensor("bias_ih_l0", &bias).expect("its own size");
-    assert!(matches!(lstm.backward(&crew, &mut tape, d_rows, None, None, &mut grads), Err(Error::WeightsChanged)));
+    assert!(matches!(
+        lstm.backward(&crew, &mut tape, d_rows, None, None, Some(&mut grads)),
+        Err(Error::WeightsChanged)
+    ));
 }
 
 #[test]
@@ -217,6 +220,6 @@ fn a_tape_or_gradients_of_another_stack_are_refused() {
     let mut tape = lstm.tape(Mode::Training);
     lstm.forward(&crew, &mut tape, EVEN, rows, None, RowsMut::time_major(&mut y, 2, H)).expect("forward");
     let d_y = Rows::time_major(&y, 2, H);
-    let result = lstm.backward(&crew, &mut tape, d_y, None, None, &mut other.gradients());
+    let result = lstm.backward(&crew, &mut tape, d_y, None, None, Some(&mut other.gradients()));
     assert!(matches!(result, Err(Error::Foreign { what: "gradients" })), "{result:?}");
 }

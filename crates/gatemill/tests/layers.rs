@@ -57,7 +57,9 @@ fn pass(case: &StackCase, stack: &Recurrent, crew: &Crew, tape: &mut Tape) -> Ve
     let d_last = state(case.output_grad.d_h_last.as_ref().expect("carried"), case.output_grad.d_c_last.as_deref());
     let mut grads = stack.gradients();
     let d_x_rows = Some(RowsMut::time_major(&mut d_x, B, I));
-    stack.backward(crew, tape, Rows::time_major(&d_y, B, H), Some(&d_last), d_x_rows, &mut grads).expect("backward");
+    stack
+        .backward(crew, tape, Rows::time_major(&d_y, B, H), Some(&d_last), d_x_rows, Some(&mut grads))
+        .expect("backward");
     let mut first = stack.state(B).expect("a state");
     tape.initial_grad(&mut first).expect("a gradient");
 
@@ -165,6 +167,31 @@ fn lanes_first(data: &[f32], width: usize) -> Vec<f32> {
     (0..B).flat_map(|b| (0..T).flat_map(move |t| &data[(t * B + b) * width..][..width])).copied().collect()
 }
 
+/// Frozen weights: nothing is computed for them, and the rest is what it was.
+#[test]
+fn without_gradients_to_the_weights_all_others_are_the_same() {
+    let crew = Crew::new(2).expect("threads");
+    for at in 0..CELLS.len() {
+        let (case, stack) = case(at, 0.0, Kernels::best());
+        let mut tape = stack.tape(Mode::Training);
+        let all = pass(&case, &stack, &crew, &mut tape);
+        let find = |name: &str| &all.iter().find(|(other, _)| other == name).expect("it is among them").1;
+        let (x, d_y) = (narrow(&case.input.x), narrow(&case.output_grad.d_y));
+        let initial = state(&case.input.h0, Some(&case.input.c0));
+        let d_last = state(case.output_grad.d_h_last.as_ref().expect("carried"), case.output_grad.d_c_last.as_deref());
+        let (batch, mut y) = (Batch::Even { steps: T, lanes: B }, vec![0.0; T * B * H]);
+        let y = RowsMut::time_major(&mut y, B, H);
+        stack.forward(&crew, &mut tape, batch, Rows::time_major(&x, B, I), Some(&initial), y).expect("forward");
+        let mut d_x = vec![0.0; T * B * I];
+        let rows = Some(RowsMut::time_major(&mut d_x, B, I));
+        stack.backward(&crew, &mut tape, Rows::time_major(&d_y, B, H), Some(&d_last), rows, None).expect("backward");
+        let mut first = stack.state(B).expect("a state");
+        tape.initial_grad(&mut first).expect("a gradient");
+        assert_eq!((&d_x, &first.h), (find("d_x"), find("d_h0")));
+        assert!(first.c.is_none_or(|c| c == *find("d_c0")));
+    }
+}
+
 #[test]
 fn arrays_are_read_and_written_as_they_lie() {
     let crew = Crew::new(2).expect("threads");
@@ -180,7 +207,7 @@ fn arrays_are_read_and_written_as_they_lie() {
         let run = |x: Rows<'_>, d_y: Rows<'_>, y: RowsMut<'_>, d_x: RowsMut<'_>| {
             let (mut tape, mut grads) = (stack.tape(Mode::Training), stack.gradients());
             stack.forward(&crew, &mut tape, batch, x, Some(&initial), y).expect("forward");
-            stack.backward(&crew, &mut tape, d_y, Some(&d_last), Some(d_x), &mut grads).expect("backward");
+            stack.backward(&crew, &mut tape, d_y, Some(&d_last), Some(d_x), Some(&mut grads)).expect("backward");
             for info in stack.tensors() {
                 assert_eq!(&grads.tensor(info.name).expect("a gradient"), find(info.name), "{}", info.name);
             }

@@ -78,7 +78,7 @@ fn each_lane_of_a_packed_batch_has_the_bits_that_it_has_alone() {
         tape.final_state(&mut last).expect("a state");
         let d_x_rows = Some(RowsMut::batch_first(&mut d_x, T, I));
         let d_y_rows = Rows::batch_first(&d_y, T, outputs);
-        stack.backward(&crew, &mut tape, d_y_rows, Some(&d_last), d_x_rows, &mut grads).expect("backward");
+        stack.backward(&crew, &mut tape, d_y_rows, Some(&d_last), d_x_rows, Some(&mut grads)).expect("backward");
         tape.initial_grad(&mut first).expect("a gradient");
 
         // The sum of the lanes' gradients, in f64.
@@ -97,7 +97,7 @@ fn each_lane_of_a_packed_batch_has_the_bits_that_it_has_alone() {
             let d_last = lane_of(&d_last, B, lane, parts);
             let d_y_rows = Rows::time_major(&d_y[lane * T * outputs..], 1, outputs);
             let d_x_rows = Some(RowsMut::time_major(&mut d_x_1, 1, I));
-            stack.backward(&crew, &mut alone, d_y_rows, Some(&d_last), d_x_rows, &mut of_lane).expect("backward");
+            stack.backward(&crew, &mut alone, d_y_rows, Some(&d_last), d_x_rows, Some(&mut of_lane)).expect("backward");
             alone.initial_grad(&mut state).expect("a gradient");
             assert_eq!(state, lane_of(&first, B, lane, parts), "{options:?}");
             for (all, one, width) in [(&y, &y_1, outputs), (&d_x, &d_x_1, I)] {
@@ -131,7 +131,7 @@ fn each_lane_of_a_packed_batch_has_the_bits_that_it_has_alone() {
         stack.forward(&crew, &mut tape, packed, Rows::packed(&x_p, I), Some(&initial), y_rows).expect("forward");
         let (mut again, d_x_rows) = (stack.gradients(), Some(RowsMut::packed(&mut d_x_p, I)));
         let d_y_rows = Rows::packed(&d_y_p, outputs);
-        stack.backward(&crew, &mut tape, d_y_rows, Some(&d_last), d_x_rows, &mut again).expect("backward");
+        stack.backward(&crew, &mut tape, d_y_rows, Some(&d_last), d_x_rows, Some(&mut again)).expect("backward");
         assert_eq!((y_p, d_x_p), (rows(&y, outputs), rows(&d_x, I)), "{options:?}");
         for info in stack.tensors() {
             assert_eq!(again.tensor(info.name).expect("one"), grads.tensor(info.name).expect("one"), "{}", info.name);
@@ -153,7 +153,7 @@ fn the_weights_gradients_are_the_same_without_that_of_the_input() {
             let (x_rows, y_rows) = (Rows::packed(&x, I), RowsMut::packed(&mut y, outputs));
             stack.forward(&crew, &mut tape, batch, x_rows, None, y_rows).expect("forward");
             let d_y_rows = Rows::packed(&d_y, outputs);
-            stack.backward(&crew, &mut tape, d_y_rows, None, d_x, &mut grads).expect("backward");
+            stack.backward(&crew, &mut tape, d_y_rows, None, d_x, Some(&mut grads)).expect("backward");
             tape.initial_grad(&mut first).expect("a gradient");
             let all: Vec<Vec<f32>> = stack.tensors().map(|info| grads.tensor(info.name).expect("a gradient")).collect();
             (all, first)
