@@ -1,8 +1,8 @@
 //! Tier `avx2`: two ymm are the vector; tiles of 6 lanes walk a panel vector by vector.
 
 use super::x86::{
-    fma_row, lean_rows_loop, load_acc, load_c, prefetch, prefetch_near, prefetch_write, quiet_rows_loop,
-    quiet_tokens_loop, rows_loop_with, stamp, store_acc, store_c, tokens_loop, tokens_loop_with,
+    fma_row, load_acc, load_c, prefetch, prefetch_near, prefetch_write, quiet_rows_loop, quiet_tokens_loop, rows_loop,
+    rows_loop_with, stamp, store_acc, store_c, tokens_loop, tokens_loop_with,
 };
 use crate::tile::{MAX_ROWS, RowsCall, Tier, TokensCall};
 use crate::vector::{Pointwise, Vector};
@@ -143,15 +143,15 @@ macro_rules! loops {
         r0 0 15 [0 "ymm8" 0, 1 "ymm9" 1, 2 "ymm10" 2, 3 "ymm11" 3, 4 "ymm12" 4, 5 "ymm13" 5, 6 "ymm14" 6, 7 "ymmword ptr [{b} + 224]" 7]); };
 }
 
-loops!(lean_rows_loop, 2, 1, rows_1x1 rows_2x1 rows_3x1 rows_4x1 rows_5x1 rows_6x1);
-loops!(lean_rows_loop, 4, 2, rows_1x2 rows_2x2 rows_3x2);
-loops!(lean_rows_loop, 2, 2, _ _ _ rows_4x2 rows_5x2 rows_6x2);
-loops!(lean_rows_loop, 6, 3, rows_1x3);
-loops!(lean_rows_loop, 3, 3, _ rows_2x3 rows_3x3 rows_4x3);
-loops!(lean_rows_loop, 2, 3, _ _ _ _ rows_5x3 rows_6x3);
-loops!(lean_rows_loop, 8, 4, rows_1x4);
-loops!(lean_rows_loop, 4, 4, _ rows_2x4 rows_3x4);
-loops!(lean_rows_loop, 2, 4, _ _ _ rows_4x4 rows_5x4 rows_6x4);
+loops!(rows_loop, 2, 1, rows_1x1 rows_2x1 rows_3x1 rows_4x1 rows_5x1 rows_6x1);
+loops!(rows_loop, 4, 2, rows_1x2 rows_2x2 rows_3x2);
+loops!(rows_loop, 2, 2, _ _ _ rows_4x2 rows_5x2 rows_6x2);
+loops!(rows_loop, 6, 3, rows_1x3);
+loops!(rows_loop, 3, 3, _ rows_2x3 rows_3x3 rows_4x3);
+loops!(rows_loop, 2, 3, _ _ _ _ rows_5x3 rows_6x3);
+loops!(rows_loop, 8, 4, rows_1x4);
+loops!(rows_loop, 4, 4, _ rows_2x4 rows_3x4);
+loops!(rows_loop, 2, 4, _ _ _ rows_4x4 rows_5x4 rows_6x4);
 loops!(quiet_rows_loop, 2, 2, _ _ _ quiet_rows_4x2 quiet_rows_5x2 quiet_rows_6x2);
 loops!(quiet_rows_loop, 3, 3, _ quiet_rows_2x3 quiet_rows_3x3 quiet_rows_4x3);
 loops!(quiet_rows_loop, 2, 3, _ _ _ _ quiet_rows_5x3 quiet_rows_6x3);

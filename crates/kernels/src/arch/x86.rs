@@ -51,30 +51,21 @@ macro_rules! store_acc {
     };
 }
 
-/// One `rows` loop over panels of N vectors: the weights held in registers, then the rows. Seven or eight rows leave no
-/// register for how far the requests go.
+/// One `rows` loop over panels of N vectors: the weights held in registers, then the rows.
 macro_rules! rows_loop {
     ($($loop:tt)+) => {
-        rows_loop_with!(call, ["prefetcht1 byte ptr [{p}]", "prefetcht1 byte ptr [{p} + 64]", "add {p}, qword ptr [{c} + 104]",
-            "prefetchw byte ptr [{w}]", "add {w}, qword ptr [{c} + 120]"], [] $($loop)+);
-    };
-}
-/// The same of up to six rows, where each load counts.
-macro_rules! lean_rows_loop {
-    ($($loop:tt)+) => {
-        rows_loop_with!(call, ["prefetcht1 byte ptr [{p}]", "prefetcht1 byte ptr [{p} + 64]", "add {p}, {sp}",
-            "prefetchw byte ptr [{w}]", "add {w}, {sw}"],
-            [sp = in(reg) call.ahead.step, sw = in(reg) call.written.step,] $($loop)+);
+        rows_loop_with!(["prefetcht1 byte ptr [{p}]", "prefetcht1 byte ptr [{p} + 64]", "add {p}, qword ptr [{c} + 104]",
+            "prefetchw byte ptr [{w}]", "add {w}, qword ptr [{c} + 120]"] $($loop)+);
     };
 }
 /// The same that asks for nothing: a walk over more columns of a panel, after one that has asked.
 macro_rules! quiet_rows_loop {
-    ($($loop:tt)+) => { rows_loop_with!(call, [], [] $($loop)+); };
+    ($($loop:tt)+) => { rows_loop_with!([] $($loop)+); };
 }
 macro_rules! rows_loop_with {
-    ($call:ident, [$($ask:literal),*], [$($operand:tt)*] [$feature:literal $v:literal $bytes:literal $($register:tt)+], $name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal $t:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
+    ([$($ask:literal),*] [$feature:literal $v:literal $bytes:literal $($register:tt)+], $name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal $t:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
         #[target_feature(enable = $feature)]
-        unsafe fn $name(rows: &[*const f32; MAX_ROWS], b: *const f32, $call: &mut RowsCall) {
+        unsafe fn $name(rows: &[*const f32; MAX_ROWS], b: *const f32, call: &mut RowsCall) {
             // SAFETY: reads rows, init and b, writes acc and the call's own counts: all vouched for by the caller.
             unsafe {
                 core::arch::asm!(
@@ -104,8 +95,7 @@ macro_rules! rows_loop_with {
                     "mov {p}, qword ptr [{c} + 64]",
                     $(store_acc!($v $bytes $i: $($a $j),+),)+
                     $($row = inout(reg) rows[$i] => _,)+
-                    $($operand)*
-                    c = in(reg) $call as *mut RowsCall,
+                    c = in(reg) call as *mut RowsCall,
                     b = inout(reg) b => _,
                     k = out(reg) _,
                     p = out(reg) _,
@@ -208,6 +198,6 @@ macro_rules! stamp {
     };
 }
 pub(super) use {
-    fma_row, lean_rows_loop, load_acc, load_c, quiet_rows_loop, quiet_tokens_loop, rows_loop, rows_loop_with, stamp,
-    store_acc, store_c, tokens_loop, tokens_loop_with,
+    fma_row, load_acc, load_c, quiet_rows_loop, quiet_tokens_loop, rows_loop, rows_loop_with, stamp, store_acc,
+    store_c, tokens_loop, tokens_loop_with,
 };
