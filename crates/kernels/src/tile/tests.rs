@@ -209,7 +209,8 @@ fn check_tokens(name: &str, body: TokensLoop, p: &TokensProblem, data: Data, exa
         _ => i % rows,
     };
     let strides = [4 * a_stride, 4 * b_stride];
-    let rows: Vec<[usize; 2]> = (0..tokens).map(|i| [strides[0] * row(i, a_rows), strides[1] * row(i, b_rows)]).collect();
+    let rows: Vec<[usize; 2]> =
+        (0..tokens).map(|i| [strides[0] * row(i, a_rows), strides[1] * row(i, b_rows)]).collect();
     let mut blocks: Vec<_> = rows.chunks(MOST_TOKENS).map(|rows| (Stretches::new(), rows)).collect();
     let stretches: Vec<Stretch> =
         blocks.iter_mut().flat_map(|(block, rows)| block.of(rows.iter().copied(), strides).to_vec()).collect();
