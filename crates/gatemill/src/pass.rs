@@ -116,10 +116,7 @@ impl Recurrent {
         if let Some(d_last) = d_last {
             d_last.check("d_last", &form)?;
         }
-        let grads = match grads {
-            Some(grads) => Some(grads.begin(network, crew)?),
-            None => None,
-        };
+        let grads = grads.map(|grads| grads.begin(network, crew)).transpose()?;
         tape.forward = None;
         if let Some(d_last) = d_last {
             for i in 0..form.layers {

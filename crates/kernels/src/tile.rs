@@ -108,11 +108,11 @@ impl RowsCall {
     }
 }
 
-/// Tokens one after another whose rows of a, and those of b, lie a stride apart each. A loop that walks a stretch knows its
+/// Tokens one after another whose rows of a, and those of b, lie a stride apart each. A loop that walks a span knows its
 /// addresses far ahead; with an index read for every token, a Zen 4 waits for what is not in L1 (doc/performance.md).
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(crate) struct Stretch {
+pub(crate) struct Span {
     /// Bytes from row 0 of a to the first token's row. [offset 0]
     pub(crate) a: usize,
     /// Likewise of b. [8]
@@ -121,49 +121,41 @@ pub(crate) struct Stretch {
     pub(crate) tokens: usize,
 }
 
-/// The stretches of a block of tokens.
-pub(crate) struct Stretches {
-    all: [Stretch; MOST_TOKENS],
-    count: usize,
-}
+impl Span {
+    /// Room for one.
+    pub(crate) const NONE: Self = Self { a: 0, b: 0, tokens: 0 };
 
-impl Stretches {
-    pub(crate) fn new() -> Self {
-        Self { all: [Stretch { a: 0, b: 0, tokens: 0 }; MOST_TOKENS], count: 0 }
-    }
-    /// Those of tokens whose rows lie so many bytes from row 0 of a and of b, in the place of what was. Panics where they are
-    /// more than [`MOST_TOKENS`].
+    /// The spans of tokens whose rows lie so many bytes from row 0 of a and of b, put into `room`. Panics where that is too
+    /// small; one for each token will do.
     #[inline(always)]
-    pub(crate) fn of(&mut self, rows: impl Iterator<Item = [usize; 2]>, strides: [usize; 2]) -> &[Stretch] {
-        self.count = 0;
+    pub(crate) fn gather(room: &mut [Self], rows: impl Iterator<Item = [usize; 2]>, strides: [usize; 2]) -> &[Self] {
+        let mut count = 0;
         for [a, b] in rows {
-            match self.all[..self.count].last_mut() {
+            match room[..count].last_mut() {
                 Some(s) if [a, b] == [s.a + s.tokens * strides[0], s.b + s.tokens * strides[1]] => s.tokens += 1,
                 _ => {
-                    self.all[self.count] = Stretch { a, b, tokens: 1 };
-                    self.count += 1;
+                    room[count] = Self { a, b, tokens: 1 };
+                    count += 1;
                 }
             }
         }
-        &self.all[..self.count]
+        &room[..count]
     }
 }
 
 /// What a `tokens` loop needs; `repr(C)`, as the assembly reads it by offset.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub(crate) struct TokensCall {
+pub(crate) struct TokensCall<'a> {
     /// c, `[m][n*16]` without gaps. [offset 0]
     pub(crate) c: *mut f32,
     /// Column i = 0 of row 0 of a. [8]
     pub(crate) a: *const f32,
     /// Row 0 of b. [16]
     pub(crate) b: *const f32,
-    /// The tokens.
-    pub(crate) stretches: *const Stretch,
-    /// Stretches, at least one.
-    pub(crate) count: usize,
-    /// Bytes from row to row of a stretch, in a and in b.
+    /// The tokens: at least one span.
+    pub(crate) spans: &'a [Span],
+    /// Bytes from row to row of a span, in a and in b.
     pub(crate) strides: [usize; 2],
     /// What is asked for into L1, to be written: the tile that comes next.
     pub(crate) next_c: Ahead,
@@ -173,17 +165,12 @@ pub(crate) struct TokensCall {
     pub(crate) next_b: isize,
 }
 
-impl TokensCall {
+impl TokensCall<'_> {
     /// Each token's rows of a and b, in order.
-    ///
-    /// # Safety
-    /// - as [`Tier::tokens`].
     #[inline(always)]
-    pub(crate) unsafe fn rows(&self) -> impl Iterator<Item = (*const f32, *const f32)> {
-        // SAFETY: the caller vouches for the stretches, and that their rows are there.
-        let stretches = unsafe { std::slice::from_raw_parts(self.stretches, self.count) };
-        let (a, b, strides) = (self.a, self.b, self.strides);
-        stretches.iter().flat_map(move |s| {
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (*const f32, *const f32)> {
+        let &Self { a, b, spans, strides, .. } = self;
+        spans.iter().flat_map(move |s| {
             (0..s.tokens)
                 .map(move |i| (a.wrapping_byte_add(s.a + i * strides[0]), b.wrapping_byte_add(s.b + i * strides[1])))
         })
@@ -240,8 +227,8 @@ pub(crate) trait Tier {
     ///
     /// # Safety
     /// - the tier is available; 1 <= n <= 4, 1 <= m <= TOKEN_ROWS[n - 1];
-    /// - stretches, a, b and c are valid for what the loop reads and writes.
-    unsafe fn tokens(n: usize, m: usize, call: &TokensCall);
+    /// - spans, a, b and c are valid for what the loop reads and writes.
+    unsafe fn tokens(n: usize, m: usize, call: &TokensCall<'_>);
 }
 
 /// The `rows` loop over a vector trait: the cross-check of the assembly and the body of the other tiers.
@@ -286,7 +273,7 @@ pub(crate) unsafe fn rows_generic<V: Vector, const M: usize, const N: usize>(
 /// - as [`Tier::tokens`], with m = M and n = N.
 #[cfg(test)]
 #[inline(always)]
-pub(crate) unsafe fn tokens_generic<V: Vector, const M: usize, const N: usize>(call: &TokensCall) {
+pub(crate) unsafe fn tokens_generic<V: Vector, const M: usize, const N: usize>(call: &TokensCall<'_>) {
     // SAFETY: every address is one that the caller vouched for.
     unsafe {
         let mut acc: [[V; N]; M] =

@@ -173,7 +173,7 @@ loops!(quiet_tokens_loop, 4, 4, _ quiet_tokens_2x4 quiet_tokens_3x4);
 loops!(quiet_tokens_loop, 2, 4, _ _ _ quiet_tokens_4x4 quiet_tokens_5x4 quiet_tokens_6x4);
 
 type RowsLoop = unsafe fn(&[*const f32; MAX_ROWS], *const f32, &mut RowsCall);
-type TokensLoop = unsafe fn(&TokensCall);
+type TokensLoop = unsafe fn(&TokensCall<'_>);
 
 /// By n - 1, then m - 1: the walks over a panel, each of the same number of columns. Many rows take one vector at a time: that
 /// is one line a k for twelve FMAs, and a panel, which streams from L2, is read once for six rows. Few rows take more, so
@@ -271,7 +271,7 @@ impl Tier for Tiles {
         prefetch(p);
     }
     #[inline(always)]
-    unsafe fn tokens(n: usize, m: usize, call: &TokensCall) {
+    unsafe fn tokens(n: usize, m: usize, call: &TokensCall<'_>) {
         let walks = TOKENS[n - 1][m - 1];
         let columns = 16 * n / walks.len();
         for (i, walk) in walks.iter().enumerate() {

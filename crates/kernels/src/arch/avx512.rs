@@ -193,7 +193,7 @@ loops!(tokens_loop, 2, tokens_1x2 tokens_2x2 tokens_3x2 tokens_4x2 tokens_5x2 to
 loops!(tokens_loop, 1, tokens_1x1 tokens_2x1 tokens_3x1 tokens_4x1 tokens_5x1 tokens_6x1 tokens_7x1 tokens_8x1);
 
 type RowsLoop = unsafe fn(&[*const f32; MAX_ROWS], *const f32, &mut RowsCall);
-type TokensLoop = unsafe fn(&TokensCall);
+type TokensLoop = unsafe fn(&TokensCall<'_>);
 
 /// By n - 1, then m - 1.
 static ROWS: [&[RowsLoop]; 4] = [
@@ -234,7 +234,7 @@ impl Tier for Tiles {
         prefetch(p);
     }
     #[inline(always)]
-    unsafe fn tokens(n: usize, m: usize, call: &TokensCall) {
+    unsafe fn tokens(n: usize, m: usize, call: &TokensCall<'_>) {
         // SAFETY: as above.
         unsafe { TOKENS[n - 1][m - 1](call) }
     }

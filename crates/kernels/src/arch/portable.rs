@@ -157,7 +157,7 @@ impl Tier for Tiles {
 
     /// Weight gradients: `matrixmultiply` on so many tokens at a time, whose rows are first put beside each other: where they
     /// lie must leave no trace in the order of its sums.
-    unsafe fn tokens(n: usize, m: usize, call: &TokensCall) {
+    unsafe fn tokens(n: usize, m: usize, call: &TokensCall<'_>) {
         let columns = n * 16;
         let (mut a, mut b) = ([0.0; MOST_TOKENS * MAX_ROWS], [0.0; MOST_TOKENS * ACC_STRIDE]);
         // SAFETY: the caller's obligations; the copies hold `count` rows of m and of n vectors.

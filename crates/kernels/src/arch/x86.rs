@@ -119,7 +119,7 @@ macro_rules! store_c {
     };
 }
 
-/// One `tokens` loop: stretch by stretch.
+/// One `tokens` loop: span by span.
 macro_rules! tokens_loop {
     ($($loop:tt)+) => {
         tokens_loop_with!(call, ["prefetchw byte ptr [{nc}]", "add {nc}, {sc}", "prefetcht1 byte ptr [{p} + {na}]",
@@ -138,19 +138,19 @@ macro_rules! quiet_tokens_loop {
 macro_rules! tokens_loop_with {
     ($call:ident, [$($ask:literal),*], [$($operand:tt)*] [$feature:literal $v:literal $bytes:literal $($register:tt)+], $name:ident, $n:literal, [$($w:literal $wj:literal),+], $($row:ident $i:literal $t:literal [$($a:literal $aw:literal $j:literal),+]);+) => {
         #[target_feature(enable = $feature)]
-        unsafe fn $name($call: &TokensCall) {
-            // SAFETY: reads stretches, a and b, writes c: all vouched for by the caller.
+        unsafe fn $name($call: &TokensCall<'_>) {
+            // SAFETY: reads spans, a and b, writes c: all vouched for by the caller.
             unsafe {
                 core::arch::asm!(
                     "mov {p}, qword ptr [{call}]",
                     $(load_c!($v $bytes $n $i: $($a $j),+),)+
                     "3:",
-                    "mov {p}, qword ptr [{stretch}]",
-                    "mov {b}, qword ptr [{stretch} + 8]",
-                    "mov {n}, qword ptr [{stretch} + 16]",
+                    "mov {p}, qword ptr [{span}]",
+                    "mov {b}, qword ptr [{span} + 8]",
+                    "mov {n}, qword ptr [{span} + 16]",
                     "add {p}, qword ptr [{call} + 8]",
                     "add {b}, qword ptr [{call} + 16]",
-                    "add {stretch}, 24",
+                    "add {span}, 24",
                     ".p2align 5",
                     "2:",
                     $(concat!("vmovups ", $v, $w, ", ", $v, "word ptr [{b} + ", $bytes, "*", $wj, "]"),)+
@@ -164,9 +164,9 @@ macro_rules! tokens_loop_with {
                     "jnz 3b",
                     "mov {p}, qword ptr [{call}]",
                     $(store_c!($v $bytes $n $i: $($a $j),+),)+
-                    call = in(reg) $call as *const TokensCall,
-                    stretch = inout(reg) $call.stretches => _,
-                    count = inout(reg) $call.count => _,
+                    call = in(reg) $call as *const TokensCall<'_>,
+                    span = inout(reg) $call.spans.as_ptr() => _,
+                    count = inout(reg) $call.spans.len() => _,
                     sa = in(reg) $call.strides[0],
                     sb = in(reg) $call.strides[1],
                     p = out(reg) _,

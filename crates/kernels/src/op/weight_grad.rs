@@ -14,7 +14,7 @@
 //! takes the symbols in place of the tokens: `dW_ih = sum over s of E[s]^T D[s]`, D the symbol rows (`op/embedding.rs`).
 
 use crate::pack::LANES;
-use crate::tile::{Ahead, Stretch, Stretches, Tier, TokensCall, tile_count, tiles};
+use crate::tile::{Ahead, MOST_TOKENS, Span, Tier, TokensCall, tile_count, tiles};
 use crate::tokens::{Part, Tokens};
 use crate::vector::Vector;
 use crate::view::At;
@@ -112,11 +112,12 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
     let a_stride = 4 * g.a.row_stride();
     let order = g.tokens.order();
     let strides = [a_stride, g.d.stride];
-    let mut block = Stretches::new();
+    const { assert!(T::BLOCK <= MOST_TOKENS, "there is no room for the spans of a block") };
+    let mut room = [Span::NONE; MOST_TOKENS];
     stretches(g.tokens, g.part, T::BLOCK, |number, count| {
         let places = &order[number..number + count];
         let at = places.iter().map(|&p| [a_stride * g.index[p as usize] as usize, g.d.stride * p as usize]);
-        let block = block.of(at, strides);
+        let spans = Span::gather(&mut room, at, strides);
         // Most often the next block's tokens lie so many rows behind this one's; where they do not, some lines are asked for
         // in vain.
         let behind = count.div_ceil(g.tokens.blocks()) as isize;
@@ -140,8 +141,7 @@ pub(crate) unsafe fn weight_grad<T: Tier>(g: &WeightGrad<'_>, out: &mut [f32], a
                     c,
                     a: a.wrapping_add(first),
                     b: g.d.base.wrapping_byte_add(p * g.panel_stride),
-                    stretches: block.as_ptr(),
-                    count: block.len(),
+                    spans,
                     strides,
                     next_c: Ahead::written::<T>(next_c, 4 * tile, (0, 1), count),
                     next_a: if asks_a { behind * a_stride as isize + 4 * (line - first) as isize } else { 0 },
@@ -175,7 +175,7 @@ pub(crate) unsafe fn embedded_weight_grad<T: Tier>(a: Columns, d: Columns, symbo
     let rows = out.len() / (d.n * LANES);
     out.fill(0.0);
     for symbol in (0..symbols).step_by(T::BLOCK) {
-        let stretch = Stretch { a: symbol * a.stride, b: symbol * d.stride, tokens: T::BLOCK.min(symbols - symbol) };
+        let span = Span { a: symbol * a.stride, b: symbol * d.stride, tokens: T::BLOCK.min(symbols - symbol) };
         for (first, m) in tiles(rows, T::TOKEN_ROWS[d.n - 1]) {
             // SAFETY: rows and columns are in range by the caller's promise.
             unsafe {
@@ -184,8 +184,7 @@ pub(crate) unsafe fn embedded_weight_grad<T: Tier>(a: Columns, d: Columns, symbo
                     c,
                     a: a.base.add(first),
                     b: d.base,
-                    stretches: &stretch,
-                    count: 1,
+                    spans: &[span],
                     strides: [a.stride, d.stride],
                     next_c: Ahead::nothing(c),
                     next_a: 0,

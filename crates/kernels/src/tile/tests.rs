@@ -183,9 +183,9 @@ struct TokensProblem {
     tokens: usize,
 }
 
-type TokensLoop = unsafe fn(usize, usize, &TokensCall);
+type TokensLoop = unsafe fn(usize, usize, &TokensCall<'_>);
 
-unsafe fn model_tokens(n: usize, m: usize, call: &TokensCall) {
+unsafe fn model_tokens(n: usize, m: usize, call: &TokensCall<'_>) {
     // SAFETY: the caller's obligations.
     unsafe {
         by_shape!(n, m, tokens_generic::<Model>(call),
@@ -203,18 +203,16 @@ fn check_tokens(name: &str, body: TokensLoop, p: &TokensProblem, data: Data, exa
     stream.fill(a);
     stream.fill(b);
     stream.fill(start);
-    // Long stretches of neighbours, short ones, jumps, the same row twice.
+    // Long spans of neighbours, short ones, jumps, the same row twice.
     let mut row = |i: usize, rows: usize| match i / 40 % 2 {
         0 if i % 7 > 3 => stream.word() as usize % rows,
         _ => i % rows,
     };
     let strides = [4 * a_stride, 4 * b_stride];
-    let rows: Vec<[usize; 2]> =
-        (0..tokens).map(|i| [strides[0] * row(i, a_rows), strides[1] * row(i, b_rows)]).collect();
-    let mut blocks: Vec<_> = rows.chunks(MOST_TOKENS).map(|rows| (Stretches::new(), rows)).collect();
-    let stretches: Vec<Stretch> =
-        blocks.iter_mut().flat_map(|(block, rows)| block.of(rows.iter().copied(), strides).to_vec()).collect();
-    assert_eq!(stretches.iter().map(|s| s.tokens).sum::<usize>(), tokens);
+    let rows = (0..tokens).map(|i| [strides[0] * row(i, a_rows), strides[1] * row(i, b_rows)]);
+    let mut room = vec![Span::NONE; tokens];
+    let spans = Span::gather(&mut room, rows, strides);
+    assert_eq!(spans.iter().map(|s| s.tokens).sum::<usize>(), tokens);
     let run = |body: TokensLoop| {
         let c = guarded(m * n * 16 + 16);
         c[..16].fill(CANARY);
@@ -225,14 +223,13 @@ fn check_tokens(name: &str, body: TokensLoop, p: &TokensProblem, data: Data, exa
             c: c[16..].as_mut_ptr(),
             a: a.as_ptr(),
             b: b.as_ptr(),
-            stretches: stretches.as_ptr(),
-            count: stretches.len(),
+            spans,
             strides,
             next_c: Ahead::part(next_c, 64 * n * m, (0, 1), tokens),
             next_a: 1 << 22,
             next_b: -(1 << 22),
         };
-        // SAFETY: the stretches are rows of a and b; a, b and c have the sizes that the call says; the tier is available.
+        // SAFETY: the spans are rows of a and b; a, b and c have the sizes that the call says; the tier is available.
         unsafe { body(n, m, &call) };
         c
     };
