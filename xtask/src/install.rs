@@ -9,14 +9,16 @@ use std::path::Path;
 /// What `--help` names.
 const COMMANDS: [&str; 3] = ["train", "sample", "eval"];
 
-/// Installs into a folder under target/, from the workspace's own build folder and profile, so that little is built anew.
+/// Installs into a folder under target/, from the workspace's own build folder, so that little is built anew. What is, for
+/// its features are those of this package alone, is not optimised: it is asked for its version and its help.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
     let root = workspace.target.join("install");
     system::remove(&root)?;
     let mut command =
         workspace.cargo(["install", "--path", "crates/cli", "--locked", "--debug", "--no-track", "--root"]);
     // Cargo installs beside the workspace where a folder for builds is named, as well as where none is.
-    shell::run(command.arg(&root).env("CARGO_TARGET_DIR", &workspace.target))?;
+    command.arg(&root).env("CARGO_TARGET_DIR", &workspace.target).env("CARGO_PROFILE_DEV_OPT_LEVEL", "0");
+    shell::run(&mut command)?;
 
     let program = root.join("bin/gatemill");
     let manifest = workspace.metadata("Cargo.toml")?;

@@ -91,6 +91,23 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 /// Runs a command of test harnesses to its end and counts tests. Errors: as `run`; that no test ran is the caller's to
 /// judge (`ran_some`).
 pub(crate) fn count(command: &mut Command) -> Result<Count> {
+    let mut count = Count::default();
+    each_line(command, |line| {
+        println!("{line}");
+        count.read(line);
+    })?;
+    Ok(count)
+}
+
+/// Runs a command to its end and gives what it wrote to its standard output, which nobody is to read. Errors: as `run`.
+pub(crate) fn lines(command: &mut Command) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    each_line(command, |line| lines.push(line.to_owned()))?;
+    Ok(lines)
+}
+
+/// Runs a command to its end and hands over each line of its standard output as it comes. Errors: as `run`.
+fn each_line(command: &mut Command, mut take: impl FnMut(&str)) -> Result<()> {
     let text = shown(command);
     println!("$ {text}");
     let mut child = command.stdout(Stdio::piped()).spawn().with_context(|| format!("can't start: {text}"))?;
@@ -103,12 +120,9 @@ pub(crate) fn count(command: &mut Command) -> Result<Count> {
             eprintln!("... {} s", start.elapsed().as_secs());
         }
     });
-    let mut count = Count::default();
     for line in BufReader::new(stdout).split(b'\n') {
         let line = line.context("reading the command's output")?;
-        let line = String::from_utf8_lossy(&line);
-        println!("{line}");
-        count.read(&line);
+        take(&String::from_utf8_lossy(&line));
     }
     let status = child.wait().with_context(|| format!("waiting for: {text}"))?;
     drop(done);
@@ -117,7 +131,7 @@ pub(crate) fn count(command: &mut Command) -> Result<Count> {
     if !status.success() {
         bail!("{status}: {text}");
     }
-    Ok(count)
+    Ok(())
 }
 
 /// A suite that ran nothing has not passed.

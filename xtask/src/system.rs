@@ -59,13 +59,14 @@ pub(crate) fn remove(folder: &Path) -> Result<()> {
     }
 }
 
-/// A cargo subcommand under `target/tools`, built once per version.
+/// A cargo subcommand under `target/tools`, built once per version, and not optimised: that takes longer than it runs.
 pub(crate) fn need_cargo_tool(workspace: &Workspace, package: &str, version: &str) -> Result<()> {
     let stamp = workspace.tools().join(format!("{package}-{version}.installed"));
     if stamp.is_file() && workspace.tools().join("bin").join(package).is_file() {
         return Ok(());
     }
-    let mut install = workspace.cargo(["install", package, "--locked", "--force", "--version", version, "--root"]);
+    let mut install =
+        workspace.cargo(["install", package, "--locked", "--debug", "--force", "--version", version, "--root"]);
     shell::run(install.arg(workspace.tools()))?;
     std::fs::write(&stamp, "").with_context(|| format!("writing {}", stamp.display()))
 }

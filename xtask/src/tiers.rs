@@ -7,7 +7,8 @@ use crate::shell::{self, Count};
 use crate::suite::Outcome;
 use crate::system;
 use crate::workspace::Workspace;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
 
 /// The values of `GATEMILL_ISA`, best first.
 pub(crate) const TIERS: [&str; 3] = ["avx512", "avx2", "portable"];
@@ -51,9 +52,10 @@ pub(crate) fn best(workspace: &Workspace) -> Result<Outcome> {
 
 /// The tests of `NUMERIC` with each tier but the best, which `best` has run.
 pub(crate) fn others(workspace: &Workspace) -> Result<Outcome> {
+    let tests = Tests::built(workspace, &[])?;
     let (mut notes, mut faults) = (Vec::new(), Vec::new());
     for tier in TIERS.into_iter().filter(|tier| has_tier(tier) && *tier != best_tier()) {
-        match forced(workspace, tier, &["--tests"], &[]).and_then(shell::ran_some) {
+        match tests.forced(workspace, tier, &[]).and_then(shell::ran_some) {
             Ok(count) => notes.push(format!("{tier}, {}", count.note())),
             Err(error) => faults.push(format!("{tier}: {error:#}")),
         }
@@ -67,12 +69,49 @@ pub(crate) fn others(workspace: &Workspace) -> Result<Outcome> {
     Ok(Outcome::Passed(notes.join("; ")))
 }
 
-/// The tests of `NUMERIC` with one tier forced, with more arguments to cargo and to the harness.
-pub(crate) fn forced(workspace: &Workspace, tier: &str, cargo: &[&str], harness: &[&str]) -> Result<Count> {
-    let mut command = workspace.cargo(["test", "--locked", "--no-fail-fast"]);
-    for package in NUMERIC {
-        command.args(["--package", package]);
+/// The unit and integration tests of `NUMERIC`, built.
+pub(crate) struct Tests {
+    /// Each binary, and the folder of its package, in which cargo starts it.
+    binaries: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Tests {
+    /// Builds them with more arguments to cargo: with the whole workspace, as `best` does. Of some packages alone cargo would
+    /// make other ones, because what they depend on has the features that the selected packages ask for.
+    pub(crate) fn built(workspace: &Workspace, args: &[&str]) -> Result<Self> {
+        let mut build = workspace.cargo(["test", "--locked", "--workspace", "--tests", "--no-run"]);
+        build.args(args).args(["--message-format", "json-render-diagnostics"]);
+        let metadata = workspace.metadata("Cargo.toml")?;
+        let packages = metadata["packages"].as_array().into_iter().flatten();
+        let numeric: Vec<_> = packages.filter(|package| NUMERIC.iter().any(|name| package["name"] == *name)).collect();
+        let mut binaries = Vec::new();
+        for line in shell::lines(&mut build)? {
+            let message: serde_json::Value = serde_json::from_str(&line).context("a message of cargo")?;
+            let Some(package) = numeric.iter().find(|package| package["id"] == message["package_id"]) else { continue };
+            let folder = package["manifest_path"].as_str().map(Path::new).and_then(Path::parent);
+            if let (Some(binary), Some(folder), Some(true)) =
+                (message["executable"].as_str(), folder, message["profile"]["test"].as_bool())
+            {
+                binaries.push((binary.into(), folder.to_owned()));
+            }
+        }
+        if binaries.is_empty() {
+            bail!("cargo built no test of {}", NUMERIC.join(", "));
+        }
+        Ok(Self { binaries })
     }
-    command.args(cargo).arg("--").args(harness).env("GATEMILL_ISA", tier);
-    shell::count(&mut command)
+
+    /// Runs all of them with one tier forced, with arguments to the harness. Errors: some failed.
+    pub(crate) fn forced(&self, workspace: &Workspace, tier: &str, harness: &[&str]) -> Result<Count> {
+        let (mut count, mut failed) = (Count::default(), Vec::new());
+        for (binary, package) in &self.binaries {
+            let mut command = workspace.command(binary);
+            command.current_dir(package).args(harness).env("GATEMILL_ISA", tier).env("CARGO_MANIFEST_DIR", package);
+            match shell::count(&mut command) {
+                Ok(of) => count += of,
+                Err(error) => failed.push(format!("{error:#}")),
+            }
+        }
+        if failed.is_empty() { Ok(count) } else { bail!("{}", failed.join("; ")) }
+    }
 }

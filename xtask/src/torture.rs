@@ -6,7 +6,7 @@
 use crate::report::{self, Row};
 use crate::shell;
 use crate::suite::Outcome;
-use crate::tiers::{self, NUMERIC, TIERS, has_tier};
+use crate::tiers::{NUMERIC, TIERS, Tests, has_tier};
 use crate::workspace::Workspace;
 use std::time::Instant;
 
@@ -24,7 +24,10 @@ pub(crate) fn run(workspace: &Workspace, fuzz_seconds: u64, kills: u32, filter: 
     };
     let mut rows = Vec::new();
     for tier in TIERS.into_iter().filter(|tier| has_tier(tier)) {
-        rows.push(Row::of(tier, || tiers::forced(workspace, tier, &["--release", "--tests"], &harness).and_then(told)));
+        rows.push(Row::of(tier, || {
+            let tests = Tests::built(workspace, &["--release"])?;
+            tests.forced(workspace, tier, &harness).and_then(told)
+        }));
     }
     rows.push(Row::of("others", || {
         let mut command = workspace.cargo(["test", "--locked", "--release", "--workspace", "--no-fail-fast"]);
