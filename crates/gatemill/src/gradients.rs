@@ -58,9 +58,6 @@ impl Gradients {
     }
     /// The gradient to a tensor, written to `out`. Errors: as [`Gradients::tensor`]; another number of elements.
     pub fn copy_tensor(&self, name: &str, out: &mut [f32]) -> Result<(), Error> {
-        let spec = self.tensors.spec(name)?;
-        self.tensors.sized(spec, out.len())?;
-        spec.export(&self.tensors.layout, self.sum()?, out);
-        Ok(())
+        self.copy_tensors(&Crew::alone(), &mut [(name, out)])
     }
 }
