@@ -4,9 +4,10 @@
     python benches/peers/torch_layer.py --threads 2 --only lstm/C1      one of them
     python benches/peers/torch_layer.py --threads 2 --overhead          what a call costs beside the engine, at C1 and for a step
 
-Both have the same weights and input; before anything is measured their outputs and gradients are held against each other.
-A round is so many calls of one, then as many of the other, every second round in reverse; a figure is the median of its
-calls, the ratio the median of the rounds' ratios of medians. One JSON line for each configuration. Needs the wheel:
+Dense input that takes a gradient, as between layers; then the same "of data", as of a first layer, whose input takes none.
+Both have the same weights and input; before anything is measured their gradients are held against each other. A round is so
+many calls of one, then as many of the other, every second round in reverse; a figure is the median of its calls, the ratio
+the median of the rounds' ratios of medians. One JSON line for each configuration. Needs the wheel:
 `maturin build --release --manifest-path bindings/python/Cargo.toml`, installed beside PyTorch.
 """
 import argparse, json, statistics, sys, time
@@ -34,7 +35,7 @@ def layers(cell, inputs, hidden, count):
 
 
 def work(layer, x, factor):
-    """Forward, and backward from a gradient that is there already: to the weights and to x."""
+    """Forward, and backward from a gradient that is there already: to the weights, and to x where that takes one."""
     leaf = x if isinstance(x, torch.Tensor) else x.data
 
     def call():
@@ -52,7 +53,7 @@ def checked(pair, x, factor):
     found = {}
     for name, layer in pair.items():
         work(layer, x, factor)()
-        found[name] = [leaf.grad.clone(), *(p.grad.clone() for p in layer.parameters())]
+        found[name] = [tensor.grad.clone() for tensor in (leaf, *layer.parameters()) if tensor.requires_grad]
     for a, b in zip(*found.values()):
         apart = ((a - b).abs().max() / a.abs().max().clamp_min(1e-6)).item()
         assert apart < 1e-3, f"gradients are {apart} apart, of their largest"
@@ -89,11 +90,12 @@ def told(name, tokens, found, **more):
 def compare(name, pair, x, tokens, args):
     columns = next(iter(pair.values())).hidden_size
     data = x if isinstance(x, torch.Tensor) else x.data
-    data.requires_grad_(True)
     factor = torch.randn(*data.shape[:-1], columns)
-    checked(pair, x, factor)
     calls = {who: work(layer, x, factor) for who, layer in pair.items()}
-    told(name, tokens, measured(calls, args.seconds, args.rounds))
+    for what, takes_gradient in ((name, True), (f"{name}, of data", False)):
+        data.requires_grad_(takes_gradient)
+        checked(pair, x, factor)
+        told(what, tokens, measured(calls, args.seconds, args.rounds))
 
 
 def overhead(args):
