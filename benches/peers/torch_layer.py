@@ -4,7 +4,7 @@
     python benches/peers/torch_layer.py --threads 2 --only lstm/C1      one of them
     python benches/peers/torch_layer.py --threads 2 --overhead          what a call costs beside the engine, at C1 and for a step
 
-Dense input that takes a gradient, as between layers; then the same "of data", as of a first layer, whose input takes none.
+An input takes a gradient, as between layers; a dense one also "of data", as of a first layer, whose input takes none.
 Both have the same weights and input; before anything is measured their gradients are held against each other. A round is so
 many calls of one, then as many of the other, every second round in reverse; a figure is the median of its calls, the ratio
 the median of the rounds' ratios of medians. One JSON line for each configuration. Needs the wheel:
@@ -87,15 +87,14 @@ def told(name, tokens, found, **more):
     print(json.dumps({"what": name, **line, **rates, "ratio": round(statistics.median(ratios), 3), "spread": spread, **more}), flush=True)
 
 
-def compare(name, pair, x, tokens, args):
+def compare(name, pair, x, tokens, args, of_data=False):
     columns = next(iter(pair.values())).hidden_size
     data = x if isinstance(x, torch.Tensor) else x.data
+    data.requires_grad_(not of_data)
     factor = torch.randn(*data.shape[:-1], columns)
+    checked(pair, x, factor)
     calls = {who: work(layer, x, factor) for who, layer in pair.items()}
-    for what, takes_gradient in ((name, True), (f"{name}, of data", False)):
-        data.requires_grad_(takes_gradient)
-        checked(pair, x, factor)
-        told(what, tokens, measured(calls, args.seconds, args.rounds))
+    told(name + ", of data" * of_data, tokens, measured(calls, args.seconds, args.rounds))
 
 
 def overhead(args):
@@ -143,8 +142,9 @@ def main():
     for point, (count, hidden, steps, batch) in GRID.items():
         for cell in CELLS:
             if wanted(f"{cell}/{point}"):
-                pair = layers(cell, INPUTS, hidden, count)
-                compare(f"{cell} {point}", pair, torch.randn(steps, batch, INPUTS), steps * batch, args)
+                pair, x = layers(cell, INPUTS, hidden, count), torch.randn(steps, batch, INPUTS)
+                for of_data in (False, True):
+                    compare(f"{cell} {point}", pair, x, steps * batch, args, of_data)
     for cell in CELLS:
         if wanted(f"{cell}/packed"):
             shortest, longest, batch = PACKED["shortest"], PACKED["longest"], PACKED["batch"]
