@@ -5,10 +5,9 @@ use crate::suite::Outcome;
 use crate::workspace::Workspace;
 use anyhow::Result;
 
-/// `cargo test --bench`: criterion runs each bench once. With the whole workspace, as the tests are built: of this package
-/// alone cargo would make all crates anew, with other features of what they depend on.
+/// `cargo test --bench`: criterion runs each bench once.
 pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
-    let mut command = workspace.cargo(["test", "--locked", "--workspace", "--no-fail-fast", "--bench", "*"]);
+    let mut command = workspace.cargo_test(["--no-fail-fast", "--bench", "*"]);
     let count = shell::ran_some(shell::count(&mut command)?)?;
     Ok(Outcome::Passed(count.note()))
 }

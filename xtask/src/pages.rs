@@ -34,8 +34,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<Outcome> {
             return Ok(Outcome::Skipped(format!("{} could not be installed: {error:#}", PACKAGES.join(", "))));
         }
     };
-    // As its own tests build it: by itself cargo would make it anew, with other features of what it depends on.
-    shell::run(&mut workspace.cargo(["test", "--locked", "--workspace", "--test", "command_line", "--no-run"]))?;
+    // The command as its own tests build it.
+    shell::run(&mut workspace.cargo_test(["--test", "command_line", "--no-run"]))?;
     let mut pytest = workspace.command(python);
     pytest.env("GATEMILL_COMMAND", workspace.target.join("debug/gatemill"));
     pytest.env("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1").env("PYTHONDONTWRITEBYTECODE", "1");

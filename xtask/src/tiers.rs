@@ -45,7 +45,7 @@ pub(crate) fn best(workspace: &Workspace) -> Result<Outcome> {
     let strace = system::need_package(workspace, &["strace", "--version"], "strace");
     let strace = strace.unwrap_or_else(|error| Some(format!("strace could not be installed: {error:#}")));
     let without = strace.map_or_else(String::new, |why| format!("; without kills at system calls: {why}"));
-    let mut command = workspace.cargo(["test", "--locked", "--workspace", "--no-fail-fast"]);
+    let mut command = workspace.cargo_test(["--no-fail-fast"]);
     let count = shell::ran_some(shell::count(&mut command)?)?;
     Ok(Outcome::Passed(format!("{}, {}{without}", best_tier(), count.note())))
 }
@@ -76,10 +76,9 @@ pub(crate) struct Tests {
 }
 
 impl Tests {
-    /// Builds them with more arguments to cargo: with the whole workspace, as `best` does. Of some packages alone cargo would
-    /// make other ones, because what they depend on has the features that the selected packages ask for.
+    /// Builds them, with more arguments to cargo.
     pub(crate) fn built(workspace: &Workspace, args: &[&str]) -> Result<Self> {
-        let mut build = workspace.cargo(["test", "--locked", "--workspace", "--tests", "--no-run"]);
+        let mut build = workspace.cargo_test(["--tests", "--no-run"]);
         build.args(args).args(["--message-format", "json-render-diagnostics"]);
         let metadata = workspace.metadata("Cargo.toml")?;
         let packages = metadata["packages"].as_array().into_iter().flatten();

@@ -8,6 +8,7 @@ use crate::shell;
 use crate::suite::Outcome;
 use crate::tiers::{NUMERIC, TIERS, Tests, has_tier};
 use crate::workspace::Workspace;
+use anyhow::bail;
 use std::time::Instant;
 
 /// Ignored tests that are no long forms: second processes of other tests, and the writer of a committed file.
@@ -23,14 +24,15 @@ pub(crate) fn run(workspace: &Workspace, fuzz_seconds: u64, kills: u32, filter: 
         Ok(Outcome::Passed(count.note()))
     };
     let mut rows = Vec::new();
+    let tests = Tests::built(workspace, &["--release"]);
     for tier in TIERS.into_iter().filter(|tier| has_tier(tier)) {
-        rows.push(Row::of(tier, || {
-            let tests = Tests::built(workspace, &["--release"])?;
-            tests.forced(workspace, tier, &harness).and_then(told)
+        rows.push(Row::of(tier, || match &tests {
+            Ok(tests) => tests.forced(workspace, tier, &harness).and_then(told),
+            Err(error) => bail!("{error:#}"),
         }));
     }
     rows.push(Row::of("others", || {
-        let mut command = workspace.cargo(["test", "--locked", "--release", "--workspace", "--no-fail-fast"]);
+        let mut command = workspace.cargo_test(["--release", "--no-fail-fast"]);
         for package in NUMERIC {
             command.args(["--exclude", package]);
         }
@@ -39,7 +41,7 @@ pub(crate) fn run(workspace: &Workspace, fuzz_seconds: u64, kills: u32, filter: 
     }));
     if filter.is_none() {
         rows.push(Row::of("proptest", || {
-            let mut command = workspace.cargo(["test", "--locked", "--release", "--workspace", "--no-fail-fast"]);
+            let mut command = workspace.cargo_test(["--release", "--no-fail-fast"]);
             let count = shell::ran_some(shell::count(command.env("PROPTEST_CASES", "10000"))?)?;
             Ok(Outcome::Passed(count.note()))
         }));

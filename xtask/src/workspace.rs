@@ -55,6 +55,14 @@ impl Workspace {
         command
     }
 
+    /// `cargo test` with the whole workspace. Every suite that builds its crates goes by it, so that they are built once: of some
+    /// packages alone cargo would make them anew, because what they depend on has the features that the selected ones ask for.
+    pub(crate) fn cargo_test<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
+        let mut command = self.cargo(["test", "--locked", "--workspace"]);
+        command.args(args);
+        command
+    }
+
     /// The nightly toolchain's cargo (see `system::need_nightly`), with the tools of `tools()` as its subcommands.
     pub(crate) fn nightly_cargo<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = self.command("rustup");

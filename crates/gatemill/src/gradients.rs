@@ -46,18 +46,17 @@ impl Gradients {
     /// Gradients to tensors, by name, each written to its place by all workers of a crew. Errors: as
     /// [`Gradients::copy_tensor`]; then those before the one at fault are written.
     pub fn copy_tensors(&self, crew: &Crew, tensors: &mut [(&str, &mut [f32])]) -> Result<(), Error> {
-        let flat = self.sum()?;
-        crew.lead(|| {
-            for (name, out) in tensors {
-                let spec = self.tensors.spec(name)?;
-                self.tensors.sized(spec, out.len())?;
-                spec.export_on(crew, &self.tensors.layout, flat, out);
-            }
-            Ok(())
-        })
+        self.sum()?;
+        crew.lead(|| tensors.iter_mut().try_for_each(|(name, out)| self.copy_on(crew, name, out)))
     }
     /// The gradient to a tensor, written to `out`. Errors: as [`Gradients::tensor`]; another number of elements.
     pub fn copy_tensor(&self, name: &str, out: &mut [f32]) -> Result<(), Error> {
-        self.copy_tensors(&Crew::alone(), &mut [(name, out)])
+        self.copy_on(&Crew::alone(), name, out)
+    }
+    fn copy_on(&self, crew: &Crew, name: &str, out: &mut [f32]) -> Result<(), Error> {
+        let spec = self.tensors.spec(name)?;
+        self.tensors.sized(spec, out.len())?;
+        spec.export_on(crew, &self.tensors.layout, self.sum()?, out);
+        Ok(())
     }
 }
