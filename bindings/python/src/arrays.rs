@@ -98,11 +98,7 @@ impl<'py> In<'py> {
         // SAFETY: strides are not negative, so the array's elements lie between its first and its last, `floats` floats of
         // one buffer, which the borrow keeps alive and unwritten by safe code.
         let data = unsafe { std::slice::from_raw_parts(self.array.data(), lie.floats) };
-        Ok(if self.shape().len() == 2 {
-            Rows::packed(data, lie.packed())
-        } else {
-            Rows::strided(data, lie.step, lie.lane)
-        })
+        Ok(if self.shape().len() == 2 { Rows::packed(data, lie.step) } else { Rows::strided(data, lie.step, lie.lane) })
     }
 }
 
@@ -132,14 +128,7 @@ impl<'py> Out<'py> {
         let lie = rows_lie(self.name, &self.array, batch_first)?;
         let is_packed = self.shape().len() == 2;
         let data = self.slice_mut()?;
-        Ok(if is_packed { RowsMut::packed(data, lie.packed()) } else { RowsMut::strided(data, lie.step, lie.lane) })
-    }
-}
-
-impl Lie {
-    /// The stride of packed rows; of one alone, its width.
-    fn packed(&self) -> usize {
-        if self.step == 0 { self.floats } else { self.step }
+        Ok(if is_packed { RowsMut::packed(data, lie.step) } else { RowsMut::strided(data, lie.step, lie.lane) })
     }
 }
 

@@ -168,8 +168,7 @@ class Engine:
                 tape = self.forward(call, x, h_0, c_0, weights, True)[3]
                 assert tape is not None
             if d_y is None:
-                d_y = x.new_zeros((1, 1, stack.outputs)).expand((*x.shape[:-1], stack.outputs))
-                d_y = d_y if call.batch_sizes is None else d_y.contiguous()
+                d_y = x.new_zeros(stack.outputs).expand((*x.shape[:-1], stack.outputs))
             if form.has_cell and (d_h_n is None) != (d_c_n is None):
                 d_h_n = x.new_zeros((form.parts, call.lanes, form.width)) if d_h_n is None else d_h_n
                 d_c_n = x.new_zeros((form.parts, call.lanes, form.hidden)) if d_c_n is None else d_c_n
