@@ -4,11 +4,15 @@ use crate::tiers::{TIERS, has_tier};
 use std::process::Command;
 
 /// Each entry: what would run, and why it doesn't run here.
-const ALWAYS: [(&str, &str); 6] = [
+const ALWAYS: [(&str, &str); 7] = [
     ("Miri", "its component is not in every nightly; `cargo +nightly miri test -p gatemill-kernels` where it is"),
     ("ThreadSanitizer", "needs a standard library built with it (-Zbuild-std, rust-src)"),
     ("Intel SDE", "not redistributable; it would run the AVX-512 tier on CPUs without it"),
     ("other architectures", "no aarch64 or big-endian machine, and no emulator here"),
+    (
+        "torch.compile, torch.export, torch.func",
+        "Debian's PyTorch has none of them; `pytest bindings/python/tests/with_torch` where the current one is",
+    ),
     ("advisory databases", "`cargo deny check advisories` needs a fresh copy of the database"),
     (
         "power cut on a real disk",

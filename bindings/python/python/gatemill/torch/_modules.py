@@ -31,10 +31,28 @@ except TypeError:
     _autocast_is_on = torch.is_autocast_cpu_enabled
 
 
+def _never() -> bool:
+    return False
+
+
+# An older PyTorch has neither them nor what they tell of.
+_is_compiling = getattr(getattr(torch, "compiler", None), "is_compiling", _never)
+_is_exporting = getattr(getattr(torch, "compiler", None), "is_exporting", _never)
+_is_transforming = getattr(torch._C, "_are_functorch_transforms_active", _never)
+
+
 class _Layer(torch.nn.RNNBase):
     """What the three have in common."""
 
     def forward(self, input: Any, hx: Any = None) -> Any:
+        if torch.jit.is_tracing() or _is_exporting() or _is_transforming():
+            # What is made of the model is PyTorch's: a trace, an exported program, a function of torch.func.
+            return super().forward(input, hx)
+        if _is_compiling():
+            return _run_uncompiled(self, input, hx)
+        return self._run(input, hx)
+
+    def _run(self, input: Any, hx: Any) -> Any:
         packed = input if isinstance(input, PackedSequence) else None
         x = input if packed is None else packed.data
         if not isinstance(x, Tensor):
@@ -156,9 +174,29 @@ class _Layer(torch.nn.RNNBase):
             engine = self.__dict__.setdefault(_ENGINE, Engine())
         return engine
 
+    def __prepare_scriptable__(self) -> torch.nn.Module:
+        """Errors: always; torch.jit.script asks, and would put what it gets into the model itself."""
+        name = type(self).__name__
+        raise RuntimeError(
+            f"gatemill.torch.{name} cannot be scripted: trace the model (torch.jit.trace), which records torch.nn.{name}, or "
+            f"script one made with torch.nn.{name}, which takes the same state_dict"
+        )
+
     def release_memory(self) -> None:
         """Gives back the memory of past passes, which the next ones would use again."""
         self._engine().release_memory()
+
+
+#: `_Layer._run` as torch.compile leaves it alone: between two of its graphs, as it does with torch.nn's layers. Made when
+#: something is first compiled, as that takes PyTorch's compiler a second to load.
+_uncompiled: Any = None
+
+
+def _run_uncompiled(layer: _Layer, input: Any, hx: Any) -> Any:
+    global _uncompiled
+    if _uncompiled is None:
+        _uncompiled = torch.compiler.disable(_Layer._run)
+    return _uncompiled(layer, input, hx)
 
 
 class LSTM(_Layer, torch.nn.LSTM):
