@@ -147,8 +147,9 @@ impl Stack {
         let data = layers.tensor(name).map_err(|error| exception(&error))?;
         PyArray1::from_vec(py, data).reshape(shape.unwrap_or_default())
     }
-    /// Sets tensors. They are packed when a pass needs them next.
+    /// Sets tensors, all or none.
     fn set_tensors(&self, py: Python<'_>, tensors: Named<'_>) -> PyResult<()> {
+        let crew = threads::crew(py)?;
         let arrays: Vec<(&str, In<'_>)> = tensors
             .iter()
             .map(|(name, array)| Ok((name.as_str(), In::new("weights", array)?)))
@@ -157,7 +158,7 @@ impl Stack {
             arrays.iter().map(|(name, array)| Ok((*name, array.slice()?))).collect::<PyResult<_>>()?;
         released(py, || {
             let mut layers = self.layers.write().unwrap_or_else(PoisonError::into_inner);
-            slices.iter().try_for_each(|(name, data)| layers.set_tensor(name, data))
+            layers.set_tensors(&crew, &slices)
         })
     }
 

@@ -3,7 +3,7 @@
 //! On disk and towards callers every tensor has PyTorch's name, shape and gate order; in memory it lies packed
 //! (`gatemill_kernels::Layout`). Gradients and moments share the flat layout, so [`Params::export`] serves them too.
 
-use crate::places::{each, import};
+use crate::places::{each, import_on};
 use crate::tensor::TensorSpec;
 use gatemill_crew::Crew;
 use gatemill_kernels::{Buffer, Kernels, LANES, Layout, OutOfMemory, Panels, Weights};
@@ -208,19 +208,27 @@ impl Params {
     }
     /// Puts a tensor in PyTorch's layout into a flat buffer of this layout. Errors: another number of elements.
     pub fn import(&self, spec: &TensorSpec, data: &[f32], flat: &mut [f32]) -> Result<(), ParamsError> {
-        if data.len() != spec.len() {
-            let (found, expected) = (data.len(), spec.len());
-            return Err(ParamsError::Size { name: spec.name.clone(), found, expected });
-        }
-        import(&self.layout, spec, data, flat);
+        sized(spec, data)?;
+        import_on(&Crew::alone(), &self.layout, spec, data, flat);
         Ok(())
     }
     /// Sets a master tensor by name. Errors: no such name, another number of elements.
     pub fn set(&mut self, name: &str, data: &[f32]) -> Result<(), ParamsError> {
-        let spec = self.specs.iter().find(|s| s.name == name).ok_or_else(|| ParamsError::Unknown(name.into()))?.clone();
-        let mut masters = std::mem::replace(&mut self.masters, Buffer::zeroed(0).unwrap_or_else(|_| unreachable!()));
-        let result = self.import(&spec, data, &mut masters);
-        self.masters = masters;
-        result
+        self.set_on(&Crew::alone(), name, data)
     }
+    /// [`Params::set`] on all workers of a crew.
+    pub fn set_on(&mut self, crew: &Crew, name: &str, data: &[f32]) -> Result<(), ParamsError> {
+        let spec = self.specs.iter().find(|s| s.name == name).ok_or_else(|| ParamsError::Unknown(name.into()))?;
+        sized(spec, data)?;
+        import_on(crew, &self.layout, spec, data, &mut self.masters);
+        Ok(())
+    }
+}
+
+/// Errors: another number of elements than the tensor's.
+fn sized(spec: &TensorSpec, data: &[f32]) -> Result<(), ParamsError> {
+    if data.len() == spec.len() {
+        return Ok(());
+    }
+    Err(ParamsError::Size { name: spec.name.clone(), found: data.len(), expected: spec.len() })
 }

@@ -9,12 +9,24 @@ use gatemill_crew::Crew;
 use gatemill_kernels::{LANES, Layout, Panels};
 use std::ops::Range;
 
-/// Where a row of a weight begins: its first column's place, and floats from one column to the next.
-fn row_of(layout: &Layout, spec: &TensorSpec, row: usize) -> Option<(usize, usize)> {
+/// Where a row of a weight lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Row {
+    /// Of its first column.
+    at: usize,
+    /// Floats from one column to the next.
+    stride: usize,
+    /// Where its panel begins and ends.
+    panel: (usize, usize),
+}
+
+fn row_of(layout: &Layout, spec: &TensorSpec, row: usize) -> Option<Row> {
     let layer = |l: usize| &layout.layers()[l];
     let place = |base: usize, panels: Panels, k: usize, column: usize| {
         let panel = column / LANES / panels.per_panel();
-        (base + panels.at(k, 0, column), panels.width(panel) * LANES)
+        let begin = base + panels.at(k, 0, panel * panels.per_panel() * LANES);
+        let stride = panels.width(panel) * LANES;
+        Row { at: base + panels.at(k, 0, column), stride, panel: (begin, begin + k * stride) }
     };
     Some(match spec.at {
         Place::WeightIh(l) => {
@@ -53,7 +65,7 @@ pub(crate) fn each(layout: &Layout, spec: &TensorSpec, mut f: impl FnMut(usize, 
         Place::WeightIh(_) | Place::WeightHh(_) | Place::WeightHr(_) | Place::HeadWeight => {
             let columns = spec.shape[1];
             for row in 0..spec.shape[0] {
-                let Some((at, stride)) = row_of(layout, spec, row) else { return };
+                let Some(Row { at, stride, .. }) = row_of(layout, spec, row) else { return };
                 (0..columns).for_each(|i| f(row * columns + i, at + k_of(layout, spec, i) * stride));
             }
         }
@@ -89,21 +101,24 @@ pub(crate) fn each(layout: &Layout, spec: &TensorSpec, mut f: impl FnMut(usize, 
     }
 }
 
-/// Calls `f(first row, rows, place of the first's first column, floats from column to column)` for every run of these rows
-/// that lie beside each other in a vector. False: the tensor is no weight.
-fn runs(
-    layout: &Layout,
-    spec: &TensorSpec,
-    among: Range<usize>,
-    mut f: impl FnMut(usize, usize, usize, usize),
-) -> bool {
-    let mut row = among.start;
-    while row < among.end {
-        let Some((at, stride)) = row_of(layout, spec, row) else { return false };
-        let beside = |&j: &usize| row_of(layout, spec, row + j) == Some((at + j, stride));
-        let rows = 1 + (1..LANES.min(among.end - row)).take_while(beside).count();
-        f(row, rows, at, stride);
-        row += rows;
+/// Rows of a weight that lie beside each other in a vector.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    first: usize,
+    rows: usize,
+    /// Where the first of them lies.
+    lies: Row,
+}
+
+/// Calls `f` for every run among these rows. False: the tensor is no weight.
+fn runs(layout: &Layout, spec: &TensorSpec, among: Range<usize>, mut f: impl FnMut(Run)) -> bool {
+    let mut first = among.start;
+    while first < among.end {
+        let Some(lies) = row_of(layout, spec, first) else { return false };
+        let beside = |&j: &usize| row_of(layout, spec, first + j) == Some(Row { at: lies.at + j, ..lies });
+        let rows = 1 + (1..LANES.min(among.end - first)).take_while(beside).count();
+        f(Run { first, rows, lies });
+        first += rows;
     }
     true
 }
@@ -159,7 +174,7 @@ pub(crate) fn export_on(crew: &Crew, layout: &Layout, spec: &TensorSpec, flat: &
 fn export_rows(layout: &Layout, spec: &TensorSpec, flat: &[f32], among: Range<usize>, out: &mut [f32]) -> bool {
     let columns = spec.shape.get(1).copied().unwrap_or(1);
     let mut square = Square::default();
-    runs(layout, spec, among.clone(), |first, rows, at, stride| {
+    runs(layout, spec, among.clone(), |Run { first, rows, lies: Row { at, stride, .. } }| {
         let out = &mut out[(first - among.start) * columns..][..rows * columns];
         for (begin, count) in squares(columns) {
             copy(square.iter_mut().zip(begin..begin + count).map(|(to, i)| {
@@ -176,28 +191,41 @@ fn export_rows(layout: &Layout, spec: &TensorSpec, flat: &[f32], among: Range<us
     })
 }
 
-/// `flat[place of i] = data[i]`.
-pub(crate) fn import(layout: &Layout, spec: &TensorSpec, data: &[f32], flat: &mut [f32]) {
-    let columns = spec.shape.get(1).copied().unwrap_or(1);
-    let mut square = Square::default();
-    let copied = runs(layout, spec, 0..spec.shape[0], |first, rows, at, stride| {
-        let data = &data[first * columns..(first + rows) * columns];
-        for (begin, count) in squares(columns) {
-            copy(
-                square
-                    .iter_mut()
-                    .zip(data.chunks_exact(columns))
-                    .map(|(to, from)| (&mut to[..count], &from[begin..begin + count])),
-            );
-            let square = turned(&square);
-            for (from, i) in square.iter().zip(begin..begin + count) {
-                let to = at + k_of(layout, spec, i) * stride;
-                copy(std::iter::once((&mut flat[to..to + rows], &from[..rows])));
-            }
-        }
+/// `flat[place of i] = data[i]`, on all workers of a crew, each of which takes whole panels.
+pub(crate) fn import_on(crew: &Crew, layout: &Layout, spec: &TensorSpec, data: &[f32], flat: &mut [f32]) {
+    let mut all = Vec::new();
+    if !runs(layout, spec, 0..spec.shape[0], |run| all.push(run)) {
+        return each(layout, spec, |i, at| flat[at] = data[i]);
+    }
+    all.sort_unstable_by_key(|run| run.lies.at);
+    let panels: Vec<&[Run]> = all.chunk_by(|a, b| a.lies.panel == b.lies.panel).collect();
+    let Some(begin) = all.first().map(|run| run.lies.panel.0) else { return };
+    let mut borders: Vec<usize> = panels.iter().map(|runs| runs[0].lies.panel.0 - begin).collect();
+    borders.extend(all.last().map(|run| run.lies.panel.1 - begin));
+    let end = begin + borders[panels.len()];
+    crew.tiles(&mut flat[begin..end], &borders, |i, panel| {
+        panels[i].iter().for_each(|run| import_run(layout, spec, data, run, panel));
     });
-    if !copied {
-        each(layout, spec, |i, at| flat[at] = data[i]);
+}
+
+/// A run's rows, to their panel.
+fn import_run(layout: &Layout, spec: &TensorSpec, data: &[f32], run: &Run, panel: &mut [f32]) {
+    let &Run { first, rows, lies } = run;
+    let columns = spec.shape.get(1).copied().unwrap_or(1);
+    let data = &data[first * columns..(first + rows) * columns];
+    let mut square = Square::default();
+    for (begin, count) in squares(columns) {
+        copy(
+            square
+                .iter_mut()
+                .zip(data.chunks_exact(columns))
+                .map(|(to, from)| (&mut to[..count], &from[begin..begin + count])),
+        );
+        let square = turned(&square);
+        for (from, i) in square.iter().zip(begin..begin + count) {
+            let to = lies.at - lies.panel.0 + k_of(layout, spec, i) * lies.stride;
+            copy(std::iter::once((&mut panel[to..to + rows], &from[..rows])));
+        }
     }
 }
 
@@ -251,7 +279,10 @@ mod tests {
                 export_on(&crew, &layout, &spec, &flat, &mut shared);
                 assert_eq!(shared, out, "{spec:?}: by two workers");
                 let mut back = vec![-1.0; layout.params()];
-                import(&layout, &spec, &out, &mut back);
+                import_on(&Crew::alone(), &layout, &spec, &out, &mut back);
+                let mut shared = vec![-1.0; layout.params()];
+                import_on(&crew, &layout, &spec, &out, &mut shared);
+                assert_eq!(shared, back, "{spec:?}: by two workers");
                 let moved = back.iter().enumerate().filter(|(_, x)| **x != -1.0);
                 let moved: Vec<usize> = moved.map(|(at, &x)| if x == at as f32 { at } else { usize::MAX }).collect();
                 places.sort_unstable();
@@ -266,7 +297,7 @@ mod tests {
         let layout = Layout::stack(&StackShape::new(Cell::Lstm, 5, 64, 1));
         let weights = TensorSpec::all(&layout).into_iter().filter(|spec| spec.shape.len() == 2);
         for spec in weights {
-            assert!(runs(&layout, &spec, 0..spec.shape[0], |_, rows, _, _| assert_eq!(rows, LANES)));
+            assert!(runs(&layout, &spec, 0..spec.shape[0], |run| assert_eq!(run.rows, LANES)));
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::tape::{Mode, Tape};
 use crate::weights::Weights;
 use crate::{Error, RecurrentOptions};
 use gatemill_cell::{OutOfMemory, TensorSpec};
+use gatemill_crew::Crew;
 use gatemill_kernels::{Kernels, Layout, Purpose, uniform};
 use std::sync::Arc;
 
@@ -143,15 +144,32 @@ impl Recurrent {
     /// Sets a tensor from PyTorch's layout. Errors: none of this name; another number of elements; no memory for a copy
     /// of the weights, where a clone shares them.
     pub fn set_tensor(&mut self, name: &str, data: &[f32]) -> Result<(), Error> {
-        let spec = self.tensors.spec(name)?;
-        self.tensors.sized(spec, data.len())?;
+        self.set(&Crew::alone(), &[(name, data)], false)
+    }
+    /// Sets tensors by name on all workers of a crew, and makes of them what passes read, which the next pass would do on
+    /// one thread. Errors: as [`Recurrent::set_tensor`]; then none is set.
+    pub fn set_tensors(&mut self, crew: &Crew, tensors: &[(&str, &[f32])]) -> Result<(), Error> {
+        self.set(crew, tensors, true)
+    }
+    fn set(&mut self, crew: &Crew, tensors: &[(&str, &[f32])], packs: bool) -> Result<(), Error> {
+        let mut named = Vec::with_capacity(tensors.len());
+        for (name, data) in tensors {
+            let spec = self.tensors.spec(name)?;
+            self.tensors.sized(spec, data.len())?;
+            named.push((&spec.name, data));
+        }
         if Arc::get_mut(&mut self.weights).is_none() {
             self.weights = Arc::new(self.weights.copy()?);
         }
-        if let Some(weights) = Arc::get_mut(&mut self.weights) {
-            weights.change(|params| params.set(&spec.name, data)).transpose()?;
-        }
-        Ok(())
+        let Some(weights) = Arc::get_mut(&mut self.weights) else { return Ok(()) };
+        crew.lead(|| {
+            let mut named = named.into_iter();
+            weights.change(|params| named.try_for_each(|(name, data)| params.set_on(crew, name, data))).transpose()?;
+            if packs {
+                weights.pack_on(crew, &self.kernels);
+            }
+            Ok(())
+        })
     }
 
     /// A tape for passes of this stack.

@@ -1,7 +1,8 @@
 //! The weights of a stack: masters, and packed forms that are made once after a change, by whoever needs them first.
 //!
-//! Reading costs one look at an atomic. Who packs does it alone, on the thread that he is: while he holds the lock he waits
-//! for nobody. A pool that packs for him could give him another pass meanwhile, which would wait for his own lock.
+//! Reading costs one look at an atomic. A pass that packs does it alone, on the thread that it is on: while it holds the lock
+//! it waits for nobody. A pool that packs for it could give it another pass meanwhile, which would wait for its own lock. Who
+//! changes the weights has them to himself, and may have a pool pack them.
 
 use gatemill_cell::{OutOfMemory, Params};
 use gatemill_crew::Crew;
@@ -50,16 +51,12 @@ impl Weights {
             if let Some(params) = self.packed.get() {
                 return params;
             }
-            let mut changed = self.changed();
-            // In its place while it is packed: should that panic, it is still there.
-            if let Some(params) = changed.as_mut() {
-                params.derive(&Crew::alone(), kernels);
-            }
-            if let Some(params) = changed.take() {
-                // It was empty: only who holds the lock fills it.
-                let _ = self.packed.set(params);
-            }
+            derive(&mut self.changed(), &self.packed, &Crew::alone(), kernels);
         }
+    }
+    /// Packs them on all workers of a crew, so that no pass need do it alone.
+    pub(crate) fn pack_on(&mut self, crew: &Crew, kernels: &Kernels) {
+        derive(self.changed.get_mut().unwrap_or_else(PoisonError::into_inner), &self.packed, crew, kernels);
     }
     /// The weights as they are.
     pub(crate) fn read<R>(&self, f: impl FnOnce(&Params) -> R) -> R {
@@ -83,5 +80,17 @@ impl Weights {
         }
         self.stamp = next_stamp();
         changed.as_mut().map(f)
+    }
+}
+
+/// Makes what kernels read of weights that changed, which then are packed.
+fn derive(changed: &mut Option<Params>, packed: &OnceLock<Params>, crew: &Crew, kernels: &Kernels) {
+    // In its place meanwhile: should this panic, it is still there.
+    if let Some(params) = changed.as_mut() {
+        params.derive(crew, kernels);
+    }
+    if let Some(params) = changed.take() {
+        // It was empty: only who has `changed` fills it.
+        let _ = packed.set(params);
     }
 }

@@ -302,6 +302,35 @@ fn a_clone_keeps_its_weights_when_the_other_changes() {
 }
 
 #[test]
+fn tensors_that_are_set_together_are_those_set_one_by_one() {
+    let (case, stack) = case(1, 0.0, Kernels::best());
+    let crew = Crew::new(3).expect("threads");
+    let of = |stack: &Recurrent| -> Vec<(String, Vec<f32>)> {
+        stack.tensors().map(|info| (info.name.to_owned(), stack.tensor(info.name).expect("a tensor"))).collect()
+    };
+    let mut turned = of(&stack);
+    for (_, tensor) in &mut turned {
+        tensor.reverse();
+    }
+    let mut one_by_one = stack.clone();
+    for (name, tensor) in &turned {
+        one_by_one.set_tensor(name, tensor).expect("its own size");
+    }
+    let want = pass(&case, &one_by_one, &crew, &mut one_by_one.tape(Mode::Training));
+    let named: Vec<(&str, &[f32])> = turned.iter().map(|(name, tensor)| (name.as_str(), &tensor[..])).collect();
+    for crew in [Crew::alone(), crew] {
+        let mut together = stack.clone();
+        // The last is wrong: none is set.
+        let wrong: Vec<_> = named.iter().copied().chain([("bias_hh_l1", &[0.0; 1][..])]).collect();
+        together.set_tensors(&crew, &wrong).expect_err("a bias of one");
+        assert_eq!(of(&together), of(&stack));
+        together.set_tensors(&crew, &named).expect("their own sizes");
+        assert_eq!(of(&together), turned);
+        assert_eq!(pass(&case, &together, &crew, &mut together.tape(Mode::Training)), want);
+    }
+}
+
+#[test]
 fn many_threads_may_run_one_stack_at_once_on_one_crew_or_inside_of_it() {
     let (case, stack) = case(2, 0.0, Kernels::best());
     let crew = Crew::new(3).expect("threads");
