@@ -14,14 +14,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 const MOST: usize = 1024;
 
 struct Shared {
-    /// As asked for; none: all that this process may use.
-    threads: Option<usize>,
+    /// As asked for by `set_num_threads`.
+    asked: Option<usize>,
+    /// As many as the host computes with.
+    hosts: Option<usize>,
     crew: Option<Arc<Crew>>,
     /// The host's threads.
     openmp: Option<OpenMp>,
 }
 
-static SHARED: Mutex<Shared> = Mutex::new(Shared { threads: None, crew: None, openmp: None });
+static SHARED: Mutex<Shared> = Mutex::new(Shared { asked: None, hosts: None, crew: None, openmp: None });
+
+impl Shared {
+    /// Threads: as asked for, else the host's number, else all that this process may use.
+    fn threads(&self) -> usize {
+        self.asked.or(self.hosts).unwrap_or_else(Crew::available)
+    }
+}
 
 fn shared(_held: Python<'_>) -> MutexGuard<'static, Shared> {
     SHARED.lock().unwrap_or_else(PoisonError::into_inner)
@@ -33,7 +42,7 @@ pub(crate) fn crew(py: Python<'_>) -> PyResult<Arc<Crew>> {
     if let Some(crew) = &shared.crew {
         return Ok(crew.clone());
     }
-    let threads = shared.threads.unwrap_or_else(Crew::available);
+    let threads = shared.threads();
     let crew = match shared.openmp {
         Some(openmp) => Crew::of_host(Arc::new(openmp), threads),
         None => Crew::new(threads).map_err(|error| faults::exception(&error.into()))?,
@@ -59,11 +68,22 @@ pub(crate) fn adopt_openmp(py: Python<'_>, parallel: usize, thread: usize, threa
 /// Sets how many threads the calls that follow share their work out to. The result is the same bit for bit.
 #[pyfunction]
 pub(crate) fn set_num_threads(py: Python<'_>, threads: usize) -> PyResult<()> {
+    count(py, threads, |shared| &mut shared.asked)
+}
+
+/// As many threads as the host computes with, for the calls that follow, unless `set_num_threads` asked for a number.
+#[pyfunction]
+pub(crate) fn follow_num_threads(py: Python<'_>, threads: usize) -> PyResult<()> {
+    count(py, threads.clamp(1, MOST), |shared| &mut shared.hosts)
+}
+
+fn count(py: Python<'_>, threads: usize, of: impl FnOnce(&mut Shared) -> &mut Option<usize>) -> PyResult<()> {
     if !(1..=MOST).contains(&threads) {
         return Err(PyValueError::new_err(format!("threads is {threads}, but must be from 1 to {MOST}")));
     }
     let mut shared = shared(py);
-    shared.threads = Some(threads);
+    *of(&mut shared) = Some(threads);
+    let threads = shared.threads();
     let old = shared.crew.take_if(|crew| crew.threads() != threads);
     drop(shared);
     // The last owner waits for its workers to end.
@@ -74,7 +94,7 @@ pub(crate) fn set_num_threads(py: Python<'_>, threads: usize) -> PyResult<()> {
 /// Threads that calls share their work out to.
 #[pyfunction]
 pub(crate) fn get_num_threads(py: Python<'_>) -> usize {
-    shared(py).threads.unwrap_or_else(Crew::available)
+    shared(py).threads()
 }
 
 /// In a child process: the parent's workers are not here, so the next call starts its own. An OpenMP runtime that had

@@ -16,7 +16,10 @@ def set_num_threads(threads: int) -> None:
     """Sets how many threads the calls that follow share their work out to. The result is the same bit for bit."""
 
 def get_num_threads() -> int:
-    """Threads that calls share their work out to: as set, else all that this process may use."""
+    """Threads that calls share their work out to: as set, else as many as PyTorch's last pass had, else all that there are."""
+
+def follow_num_threads(threads: int) -> None:
+    """As many threads as the host computes with, unless ``set_num_threads`` asked for a number."""
 
 def isa() -> str:
     """The instruction set that the kernels use: 'avx512', 'avx2' or 'portable'."""

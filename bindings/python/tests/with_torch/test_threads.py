@@ -68,6 +68,25 @@ print(y.detach().numpy().tobytes().hex()[:4000], layer.weight_hh_l0.grad.numpy()
     assert said(OMP_THREAD_LIMIT="2") == said(OMP_DYNAMIC="true") == said()
 
 
+def test_as_many_threads_as_pytorchs_unless_a_number_was_asked_for():
+    code = """
+import torch, gatemill, gatemill.torch
+layer, x = gatemill.torch.GRU(5, 40, 2), torch.randn(9, 17, 5)
+torch.set_num_threads(3)
+y, _ = layer(x)
+print(gatemill.get_num_threads())
+torch.set_num_threads(1)
+y.sum().backward()
+print(gatemill.get_num_threads())
+gatemill.set_num_threads(2)
+torch.set_num_threads(3)
+layer(x)
+print(gatemill.get_num_threads())
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stdout.split()) == (0, ["3", "1", "2"]), ran.stderr
+
+
 def test_a_forked_child_computes_on_threads_of_gatemills_own():
     gatemill.set_num_threads(2)
     _, ours = pair("RNN", I, 40, 1)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from gatemill import _core
+from gatemill.torch import _threads
 
 if TYPE_CHECKING:
     import numpy
@@ -132,6 +133,7 @@ class Engine:
 
         Shapes: x [T, B, I], [B, T, I] where batch_first, or [N, I] where packed; h_0 [L*D, B, H or P]; c_0 [L*D, B, H].
         """
+        _threads.follow()
         with self._lock:
             stack, form = self._ready(call, weights), call.form
             y = x.new_empty((*x.shape[:-1], stack.outputs))
@@ -162,6 +164,7 @@ class Engine:
         x, h_0, c_0, weights = inputs
         d_y, d_h_n, d_c_n = d_outputs
         wants_x, wants_h, wants_c, wants_weights = wanted
+        _threads.follow()
         with self._lock:
             stack, form = self._ready(call, weights, compares=False), call.form
             if tape is None or tape.stack is not stack or tape.content != stack.content:

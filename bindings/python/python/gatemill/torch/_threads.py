@@ -1,4 +1,7 @@
-"""Passes run on PyTorch's own OpenMP threads, where it has them: they spin on their cores for a while after each operation."""
+"""Passes run on PyTorch's own OpenMP threads, where it has them: they spin on their cores for a while after each operation.
+
+And on as many as PyTorch computes with, unless ``gatemill.set_num_threads`` asked for a number.
+"""
 
 from __future__ import annotations
 
@@ -24,3 +27,15 @@ def adopt() -> bool:
         return False
     _core.adopt_openmp(*addresses)
     return True
+
+
+_followed = 0
+
+
+def follow() -> None:
+    """Has the passes that follow run on as many threads as PyTorch's operations now."""
+    global _followed
+    threads = torch.get_num_threads()
+    if threads != _followed:
+        _core.follow_num_threads(threads)
+        _followed = threads
