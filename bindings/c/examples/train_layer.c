@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS = 12, LANES = 6, INPUTS = 1, HIDDEN = 16, UPDATES = 200 };
+enum { STEPS = 12, LANES = 6, INPUTS = 1, HIDDEN = 16, TENSORS = 4, UPDATES = 200 };
 
 static void check(GatemillStatus status) {
     if (status != GATEMILL_STATUS_OK) {
@@ -43,6 +43,19 @@ int main(int argc, char **argv) {
     check(gatemill_gradients_new(layer, &gradients));
     GatemillForm form = {.size = sizeof form};
     check(gatemill_recurrent_form(layer, LANES, &form));
+
+    // The weights are the program's own, and go to the layer after each update.
+    GatemillTensorInfo infos[TENSORS];
+    static float weights[TENSORS][4 * HIDDEN * HIDDEN], d_weights[TENSORS][4 * HIDDEN * HIDDEN];
+    GatemillTensor weight_of[TENSORS];
+    GatemillTensorMut gradient_of[TENSORS];
+    for (size_t i = 0; i < form.tensors; ++i) {
+        infos[i].size = sizeof infos[i];
+        check(gatemill_recurrent_tensor(layer, i, &infos[i]));
+        check(gatemill_recurrent_get(layer, infos[i].name, weights[i], infos[i].len));
+        weight_of[i] = (GatemillTensor){.name = infos[i].name, .data = weights[i], .len = infos[i].len};
+        gradient_of[i] = (GatemillTensorMut){.name = infos[i].name, .data = d_weights[i], .len = infos[i].len};
+    }
 
     static float x[STEPS * LANES], y[STEPS * LANES * HIDDEN], d_y[STEPS * LANES * HIDDEN], readout[HIDDEN];
     for (uint32_t unit = 0; unit < HIDDEN; ++unit) {
@@ -85,17 +98,13 @@ int main(int argc, char **argv) {
         check(gatemill_backward(layer, crew, tape, gradients, &backward));
 
         // Every weight goes down its gradient.
+        check(gatemill_gradients_get_all(gradients, crew, gradient_of, form.tensors));
         for (size_t i = 0; i < form.tensors; ++i) {
-            GatemillTensorInfo info = {.size = sizeof info};
-            check(gatemill_recurrent_tensor(layer, i, &info));
-            static float weights[4 * HIDDEN * HIDDEN], d_weights[4 * HIDDEN * HIDDEN];
-            check(gatemill_recurrent_get(layer, info.name, weights, info.len));
-            check(gatemill_gradients_get(gradients, info.name, d_weights, info.len));
-            for (size_t e = 0; e < info.len; ++e) {
-                weights[e] -= 0.3f * d_weights[e];
+            for (size_t e = 0; e < infos[i].len; ++e) {
+                weights[i][e] -= 0.3f * d_weights[i][e];
             }
-            check(gatemill_recurrent_set(layer, info.name, weights, info.len));
         }
+        check(gatemill_recurrent_set_all(layer, crew, weight_of, form.tensors));
         for (int unit = 0; unit < HIDDEN; ++unit) {
             readout[unit] -= 0.3f * d_readout[unit];
         }

@@ -233,6 +233,26 @@ typedef struct {
     uint64_t id;
 } GatemillGradients;
 
+// A tensor to be read, by its name.
+typedef struct {
+    // GatemillTensorInfo.name.
+    const char *name;
+    // Floats, in PyTorch's layout.
+    const float *data;
+    // GatemillTensorInfo.len.
+    size_t len;
+} GatemillTensor;
+
+// A tensor to be written, by its name.
+typedef struct {
+    // GatemillTensorInfo.name.
+    const char *name;
+    // Floats, in PyTorch's layout.
+    float *data;
+    // GatemillTensorInfo.len.
+    size_t len;
+} GatemillTensorMut;
+
 // Which tokens a pass works on.
 typedef struct {
     // T.
@@ -501,24 +521,6 @@ GatemillStatus gatemill_recurrent_tensor(GatemillRecurrent recurrent,
                                          size_t index,
                                          GatemillTensorInfo *info);
 
-// Copies a tensor to `data`, in PyTorch's layout.
-//
-// # Safety
-// `name` is NULL or ends with a zero byte; `data` is NULL or has `len` floats, the call's own.
-GatemillStatus gatemill_recurrent_get(GatemillRecurrent recurrent,
-                                      const char *name,
-                                      float *data,
-                                      size_t len);
-
-// Sets a tensor from PyTorch's layout; the next pass packs the weights anew.
-//
-// # Safety
-// `name` is NULL or ends with a zero byte; `data` is NULL or has `len` floats.
-GatemillStatus gatemill_recurrent_set(GatemillRecurrent recurrent,
-                                      const char *name,
-                                      const float *data,
-                                      size_t len);
-
 // Makes a tape for passes of a stack: with `training` 1 for forward with dropout and backward, with 0 for forward alone.
 //
 // # Safety
@@ -544,6 +546,34 @@ GatemillStatus gatemill_gradients_new(GatemillRecurrent recurrent, GatemillGradi
 // Frees gradients. 0 is left alone.
 GatemillStatus gatemill_gradients_free(GatemillGradients gradients);
 
+// Copies a tensor to `data`, in PyTorch's layout.
+//
+// # Safety
+// `name` is NULL or ends with a zero byte; `data` is NULL or has `len` floats, the call's own.
+GatemillStatus gatemill_recurrent_get(GatemillRecurrent recurrent,
+                                      const char *name,
+                                      float *data,
+                                      size_t len);
+
+// Sets a tensor from PyTorch's layout; the next pass packs the weights anew.
+//
+// # Safety
+// `name` is NULL or ends with a zero byte; `data` is NULL or has `len` floats.
+GatemillStatus gatemill_recurrent_set(GatemillRecurrent recurrent,
+                                      const char *name,
+                                      const float *data,
+                                      size_t len);
+
+// Sets tensors, all or none, on the workers of a crew, and packs the weights for the passes that follow: what an
+// optimiser's step is followed by. After gatemill_recurrent_set the next pass packs them, on one thread.
+//
+// # Safety
+// `tensors` is NULL or has `count` of them; their names end with a zero byte, and `data` has `len` floats.
+GatemillStatus gatemill_recurrent_set_all(GatemillRecurrent recurrent,
+                                          GatemillCrew crew,
+                                          const GatemillTensor *tensors,
+                                          size_t count);
+
 // Copies the gradient to a tensor to `data`, in PyTorch's layout.
 //
 // # Safety
@@ -552,6 +582,15 @@ GatemillStatus gatemill_gradients_get(GatemillGradients gradients,
                                       const char *name,
                                       float *data,
                                       size_t len);
+
+// Copies gradients, each to its `data`, on the workers of a crew. Where one is refused, those before it are written.
+//
+// # Safety
+// `tensors` is NULL or has `count` of them; their names end with a zero byte, and `data` has `len` floats, the call's own.
+GatemillStatus gatemill_gradients_get_all(GatemillGradients gradients,
+                                          GatemillCrew crew,
+                                          const GatemillTensorMut *tensors,
+                                          size_t count);
 
 // Forward over a batch, shared out to the crew: x and the initial states give y and, on the tape, the final states. On a
 // training tape the layers drop, and gatemill_backward may follow.

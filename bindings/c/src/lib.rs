@@ -14,7 +14,8 @@ mod crew; // workers
 mod machine; // version, tier, floating-point mode
 
 mod options; // what a stack is made of
-mod recurrent; // a stack, its tensors
+mod recurrent; // a stack, and what is made for its passes
+mod tensor; // its tensors, in and out
 
 mod pass; // forward, backward, step
 
@@ -28,4 +29,5 @@ pub use machine::*;
 pub use options::*;
 pub use pass::*;
 pub use recurrent::*;
+pub use tensor::*;
 pub use text::*;

@@ -1,4 +1,4 @@
-//! A stack of layers: made, copied, its tensors read and set.
+//! A stack of layers, what its tensors are, and what is made for its passes.
 
 use crate::fault::{GatemillStatus, entry};
 use crate::handle::{self, Object, object};
@@ -179,46 +179,6 @@ pub unsafe extern "C" fn gatemill_recurrent_tensor(
     })
 }
 
-/// Copies a tensor to `data`, in PyTorch's layout.
-///
-/// # Safety
-/// `name` is NULL or ends with a zero byte; `data` is NULL or has `len` floats, the call's own.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn gatemill_recurrent_get(
-    recurrent: GatemillRecurrent,
-    name: *const c_char,
-    data: *mut f32,
-    len: usize,
-) -> GatemillStatus {
-    entry(|| {
-        // SAFETY: this function's own condition.
-        let (name, data) = unsafe { (memory::text("name", name)?, memory::slice_mut("data", data, len)?) };
-        object!(recurrent, Recurrent, "recurrent", |lock| {
-            Ok(handle::shared(lock, "recurrent")?.copy_tensor(name, data)?)
-        })
-    })
-}
-
-/// Sets a tensor from PyTorch's layout; the next pass packs the weights anew.
-///
-/// # Safety
-/// `name` is NULL or ends with a zero byte; `data` is NULL or has `len` floats.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn gatemill_recurrent_set(
-    recurrent: GatemillRecurrent,
-    name: *const c_char,
-    data: *const f32,
-    len: usize,
-) -> GatemillStatus {
-    entry(|| {
-        // SAFETY: this function's own condition.
-        let (name, data) = unsafe { (memory::text("name", name)?, memory::slice("data", data, len)?) };
-        object!(recurrent, Recurrent, "recurrent", |lock| {
-            Ok(handle::changed(lock, "recurrent")?.set_tensor(name, data)?)
-        })
-    })
-}
-
 /// Makes a tape for passes of a stack: with `training` 1 for forward with dropout and backward, with 0 for forward alone.
 ///
 /// # Safety
@@ -278,24 +238,4 @@ pub unsafe extern "C" fn gatemill_gradients_new(
 #[unsafe(no_mangle)]
 pub extern "C" fn gatemill_gradients_free(gradients: GatemillGradients) -> GatemillStatus {
     entry(|| handle::free(gradients.id, "gradients"))
-}
-
-/// Copies the gradient to a tensor to `data`, in PyTorch's layout.
-///
-/// # Safety
-/// `name` is NULL or ends with a zero byte; `data` is NULL or has `len` floats, the call's own.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn gatemill_gradients_get(
-    gradients: GatemillGradients,
-    name: *const c_char,
-    data: *mut f32,
-    len: usize,
-) -> GatemillStatus {
-    entry(|| {
-        // SAFETY: this function's own condition.
-        let (name, data) = unsafe { (memory::text("name", name)?, memory::slice_mut("data", data, len)?) };
-        object!(gradients, Gradients, "gradients", |lock| {
-            Ok(handle::alone(lock, "gradients")?.copy_tensor(name, data)?)
-        })
-    })
 }

@@ -289,6 +289,48 @@ fn backward_without_a_forward_and_with_other_weights_is_refused() {
     assert_eq!(kept, bias);
 }
 
+#[test]
+fn tensors_that_are_set_or_read_together_are_all_looked_at_first() {
+    let (stack, crew) = (stack(), crew());
+    let (tape, mut gradients) = (tape(stack, 1), GatemillGradients { id: 0 });
+    call!(gatemill_gradients_new(stack, &mut gradients), Ok);
+    let (ih, hh) = (c"bias_ih_l0".as_ptr(), c"bias_hh_l0".as_ptr());
+    let read = || {
+        let mut bias = vec![0.0; 4 * H];
+        call!(gatemill_recurrent_get(stack, ih, bias.as_mut_ptr(), 4 * H), Ok);
+        bias
+    };
+    let (before, ones, twos) = (read(), vec![1.0; 4 * H], vec![2.0; 4 * H]);
+    let tensor = |name, data: &Vec<f32>, len| GatemillTensor { name, data: data.as_ptr(), len };
+    let wrong = [tensor(ih, &ones, 4 * H), tensor(hh, &twos, 3)];
+    call!(gatemill_recurrent_set_all(stack, crew, wrong.as_ptr(), 2), Usage, "[20]");
+    call!(gatemill_recurrent_set_all(stack, crew, null(), 2), Usage, "tensors");
+    call!(gatemill_recurrent_set_all(stack, GatemillCrew { id: 0 }, wrong.as_ptr(), 1), BadHandle, "");
+    assert_eq!(read(), before);
+    let both = [wrong[0], tensor(hh, &twos, 4 * H)];
+    call!(gatemill_recurrent_set_all(stack, crew, both.as_ptr(), 2), Ok);
+    assert_eq!(read(), ones);
+
+    let (mut a, mut b) = (vec![0.0; 4 * H], vec![0.0; 4 * H]);
+    let place = |name, data: &mut Vec<f32>| GatemillTensorMut { name, data: data.as_mut_ptr(), len: 4 * H };
+    let places = [place(ih, &mut a), place(hh, &mut b)];
+    call!(gatemill_gradients_get_all(gradients, crew, places.as_ptr(), 2), Usage, "backward");
+    let (x, mut y, d_y) = (vec![0.25; 8 * I], vec![0.0; 8 * H], vec![1.0; 8 * H]);
+    call!(gatemill_forward(stack, crew, tape, &pass(&x, &mut y)), Ok);
+    let back = GatemillBackward {
+        size: size_of::<GatemillBackward>(),
+        d_y: GatemillRows { data: d_y.as_ptr(), len: 8 * H, step_stride: 0, lane_stride: 0 },
+        d_last: GatemillState { h: null(), h_len: 0, c: null(), c_len: 0 },
+        d_x: GatemillRowsMut { data: null_mut(), len: 0, step_stride: 0, lane_stride: 0 },
+    };
+    call!(gatemill_backward(stack, crew, tape, gradients, &back), Ok);
+    let one = [places[0], places[0]];
+    call!(gatemill_gradients_get_all(gradients, crew, one.as_ptr(), 2), Usage, "shares");
+    call!(gatemill_gradients_get_all(gradients, crew, places.as_ptr(), 2), Ok);
+    // Both biases of an LSTM enter the same sums.
+    assert!(a == b && a.iter().any(|&x| x != 0.0));
+}
+
 fn model() -> GatemillCharLm {
     let options = GatemillCharLmOptions {
         size: size_of::<GatemillCharLmOptions>(),

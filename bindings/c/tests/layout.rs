@@ -26,6 +26,8 @@ fn sizes_and_places_of_members_are_those_of_the_header() {
     asserted!(text, GatemillRecurrent { id });
     asserted!(text, GatemillTape { id });
     asserted!(text, GatemillGradients { id });
+    asserted!(text, GatemillTensor { name, data, len });
+    asserted!(text, GatemillTensorMut { name, data, len });
     asserted!(text, GatemillCharLm { id });
     asserted!(text, GatemillText { id });
     asserted!(text, GatemillFloatMode { size, plain, promise_holds });
