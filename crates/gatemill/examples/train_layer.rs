@@ -54,11 +54,14 @@ pub(crate) fn run() -> Result<(f32, f32), Error> {
         layer.backward(&crew, &mut tape, Rows::time_major(&d_y, LANES, HIDDEN), None, None, Some(&mut gradients))?;
 
         // Every weight goes down its gradient.
+        let mut all = Vec::new();
         for name in &names {
             let (mut weights, d_weights) = (layer.tensor(name)?, gradients.tensor(name)?);
             weights.iter_mut().zip(d_weights).for_each(|(w, d)| *w -= RATE * d);
-            layer.set_tensor(name, &weights)?;
+            all.push(weights);
         }
+        let named: Vec<(&str, &[f32])> = names.iter().zip(&all).map(|(name, w)| (name.as_str(), &w[..])).collect();
+        layer.set_tensors(&crew, &named)?;
         readout.iter_mut().zip(d_readout).for_each(|(w, d)| *w -= RATE * d);
         if update == 0 {
             first = loss;
