@@ -101,8 +101,8 @@ def overhead(args):
     """The engine alone on the arrays that the module hands it, beside the module's call; and a step on NumPy arrays."""
     import numpy
 
-    for cell in CELLS:
-        count, hidden, steps, batch = GRID["C1"]
+    for point, cell in ((point, cell) for point in ("C1", "C2", "C3") for cell in CELLS):
+        count, hidden, steps, batch = GRID[point]
         ours = layers(cell, INPUTS, hidden, count)["gatemill"]
         x = torch.randn(steps, batch, INPUTS)
         plain = getattr(gatemill, cell.upper())(INPUTS, hidden, count).eval()
@@ -114,8 +114,9 @@ def overhead(args):
             engine = lambda: plain._stack.forward(array, None, (y, *last), batch_first=False)
             found = measured({"torch": lambda: ours(x), "gatemill": engine}, args.seconds, args.rounds)
         module, bare = (statistics.median(found[who]) for who in ("torch", "gatemill"))
-        line = {"what": f"{cell} C1 forward", "module_ms": round(1e3 * module, 4), "engine_ms": round(1e3 * bare, 4)}
+        line = {"what": f"{cell} {point} forward", "module_ms": round(1e3 * module, 4), "engine_ms": round(1e3 * bare, 4)}
         print(json.dumps({**line, "beyond": round(module / bare - 1, 4)}), flush=True)
+    for cell in CELLS:
         layer = getattr(gatemill, cell.upper())(64, 64).eval()
         state, one, out = layer.state(), numpy.zeros((1, 64), "f"), numpy.zeros((1, 64), "f")
         step = lambda: layer.step(one, state, out)
