@@ -81,6 +81,19 @@ def test_short_passes_of_large_layers_see_whole_rewrites_through_data():
     same(theirs, ours, x)
 
 
+def test_long_passes_of_large_layers_see_one_element_that_is_set_through_data():
+    theirs, ours = pair("GRU", 130, 120)
+    x = torch.randn(20, 4, 130)
+    same(theirs, ours, x)
+    # First and last of a weight, and on both sides of where one worker's piece ends and another's begins.
+    for place in [0, (1 << 14) - 1, 1 << 14, 360 * 130 - 1]:
+        before = ours(x)[0]
+        for layer in (theirs, ours):
+            layer.weight_ih_l0.data.view(-1)[place] += 3.0
+        same(theirs, ours, x)
+        assert not torch.equal(ours(x)[0], before)
+
+
 def test_parameters_that_are_replaced(layers):
     theirs, ours = layers
     x = torch.randn(T, B, I)
