@@ -31,6 +31,29 @@ pub struct GatemillTensorMut {
     pub len: usize,
 }
 
+impl GatemillTensor {
+    /// Its name and its numbers. Errors: NULL; a name that is no UTF-8; an array that cannot be there.
+    ///
+    /// # Safety
+    /// - `name` is NULL or ends with a zero byte; `data` is NULL or has `len` floats; nobody writes either while what is
+    ///   returned lives.
+    unsafe fn read<'a>(&self) -> Result<(&'a str, &'a [f32]), Fault> {
+        // SAFETY: the caller's promise.
+        unsafe { Ok((memory::text("name", self.name)?, memory::slice("data", self.data, self.len)?)) }
+    }
+}
+
+impl GatemillTensorMut {
+    /// The same to be written.
+    ///
+    /// # Safety
+    /// - as [`GatemillTensor::read`], and the floats are the call's alone.
+    unsafe fn write<'a>(&self) -> Result<(&'a str, &'a mut [f32]), Fault> {
+        // SAFETY: the caller's promise.
+        unsafe { Ok((memory::text("name", self.name)?, memory::slice_mut("data", self.data, self.len)?)) }
+    }
+}
+
 /// Copies a tensor to `data`, in PyTorch's layout.
 ///
 /// # Safety
@@ -44,7 +67,7 @@ pub unsafe extern "C" fn gatemill_recurrent_get(
 ) -> GatemillStatus {
     entry(|| {
         // SAFETY: this function's own condition.
-        let (name, data) = unsafe { (memory::text("name", name)?, memory::slice_mut("data", data, len)?) };
+        let (name, data) = unsafe { GatemillTensorMut { name, data, len }.write()? };
         object!(recurrent, Recurrent, "recurrent", |lock| {
             Ok(handle::shared(lock, "recurrent")?.copy_tensor(name, data)?)
         })
@@ -64,7 +87,7 @@ pub unsafe extern "C" fn gatemill_recurrent_set(
 ) -> GatemillStatus {
     entry(|| {
         // SAFETY: this function's own condition.
-        let (name, data) = unsafe { (memory::text("name", name)?, memory::slice("data", data, len)?) };
+        let (name, data) = unsafe { GatemillTensor { name, data, len }.read()? };
         object!(recurrent, Recurrent, "recurrent", |lock| {
             Ok(handle::changed(lock, "recurrent")?.set_tensor(name, data)?)
         })
@@ -86,11 +109,8 @@ pub unsafe extern "C" fn gatemill_recurrent_set_all(
     entry(|| {
         // SAFETY: this function's own condition.
         let given = unsafe { memory::slice("tensors", tensors, count)? };
-        let read = |tensor: &GatemillTensor| {
-            // SAFETY: this function's own condition.
-            unsafe { Ok((memory::text("name", tensor.name)?, memory::slice("data", tensor.data, tensor.len)?)) }
-        };
-        let tensors = given.iter().map(read).collect::<Result<Vec<_>, Fault>>()?;
+        // SAFETY: this function's own condition.
+        let tensors = given.iter().map(|tensor| unsafe { tensor.read() }).collect::<Result<Vec<_>, Fault>>()?;
         let crew = crew::of(crew)?;
         object!(recurrent, Recurrent, "recurrent", |lock| {
             Ok(handle::changed(lock, "recurrent")?.set_tensors(&crew, &tensors)?)
@@ -111,7 +131,7 @@ pub unsafe extern "C" fn gatemill_gradients_get(
 ) -> GatemillStatus {
     entry(|| {
         // SAFETY: this function's own condition.
-        let (name, data) = unsafe { (memory::text("name", name)?, memory::slice_mut("data", data, len)?) };
+        let (name, data) = unsafe { GatemillTensorMut { name, data, len }.write()? };
         object!(gradients, Gradients, "gradients", |lock| {
             Ok(handle::alone(lock, "gradients")?.copy_tensor(name, data)?)
         })
@@ -134,11 +154,8 @@ pub unsafe extern "C" fn gatemill_gradients_get_all(
         let given = unsafe { memory::slice("tensors", tensors, count)? };
         let arrays: Vec<_> = given.iter().map(|tensor| ("data", tensor.data.cast_const(), tensor.len)).collect();
         memory::apart(&arrays, &[])?;
-        let write = |tensor: &GatemillTensorMut| {
-            // SAFETY: this function's own condition, and no two of them share memory.
-            unsafe { Ok((memory::text("name", tensor.name)?, memory::slice_mut("data", tensor.data, tensor.len)?)) }
-        };
-        let mut tensors = given.iter().map(write).collect::<Result<Vec<_>, Fault>>()?;
+        // SAFETY: this function's own condition, and no two of them share memory.
+        let mut tensors = given.iter().map(|tensor| unsafe { tensor.write() }).collect::<Result<Vec<_>, Fault>>()?;
         let crew = crew::of(crew)?;
         object!(gradients, Gradients, "gradients", |lock| {
             Ok(handle::alone(lock, "gradients")?.copy_tensors(&crew, &mut tensors)?)

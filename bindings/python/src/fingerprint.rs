@@ -5,7 +5,9 @@
 
 use crate::arrays::In;
 use crate::threads;
+use gatemill::Crew;
 use pyo3::prelude::*;
+use std::sync::Arc;
 
 /// Chains, and floats that each takes at once.
 const CHAINS: usize = 8;
@@ -24,13 +26,10 @@ pub(crate) fn fingerprints(py: Python<'_>, arrays: Vec<Bound<'_, PyAny>>, every:
     let slices = arrays.iter().map(In::slice).collect::<PyResult<Vec<_>>>()?;
     let pieces: Vec<&[f32]> = slices.iter().flat_map(|slice| slice.chunks(PIECE)).collect();
     let mut marks = vec![0; pieces.len()];
-    let mark = |i: usize, mark: &mut [u64]| mark.fill(fingerprint(pieces[i], every.max(1)));
-    if every > 1 || pieces.len() <= FEW {
-        py.detach(|| marks.chunks_mut(1).enumerate().for_each(|(i, out)| mark(i, out)));
-    } else {
-        let (crew, borders) = (threads::crew(py)?, (0..=pieces.len()).collect::<Vec<_>>());
-        py.detach(|| crew.tiles(&mut marks, &borders, mark));
-    }
+    let borders: Vec<usize> = (0..=pieces.len()).collect();
+    let is_short = every > 1 || pieces.len() <= FEW;
+    let crew = if is_short { Arc::new(Crew::alone()) } else { threads::crew(py)? };
+    py.detach(|| crew.tiles(&mut marks, &borders, |i, mark| mark[0] = fingerprint(pieces[i], every.max(1))));
     let mut marks = marks.into_iter();
     let of = |slice: &&[f32]| marks.by_ref().take(slice.len().div_ceil(PIECE)).fold(0, next);
     Ok(slices.iter().map(of).collect())

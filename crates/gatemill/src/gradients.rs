@@ -54,8 +54,7 @@ impl Gradients {
         self.copy_on(&Crew::alone(), name, out)
     }
     fn copy_on(&self, crew: &Crew, name: &str, out: &mut [f32]) -> Result<(), Error> {
-        let spec = self.tensors.spec(name)?;
-        self.tensors.sized(spec, out.len())?;
+        let spec = self.tensors.fitting(name, out.len())?;
         spec.export_on(crew, &self.tensors.layout, self.sum()?, out);
         Ok(())
     }

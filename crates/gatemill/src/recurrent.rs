@@ -42,9 +42,13 @@ impl Tensors {
             known: self.infos().map(|info| info.name).collect::<Vec<_>>().join(", "),
         })
     }
-    pub(crate) fn sized(&self, spec: &TensorSpec, found: usize) -> Result<(), TensorError> {
-        let (name, shape, expected) = (short(spec).to_owned(), spec.shape.clone(), spec.len());
-        if found == expected { Ok(()) } else { Err(TensorError::Size { name, found, shape, expected }) }
+    /// The tensor of this name, of which the caller has so many elements. Errors: none of this name; another number.
+    pub(crate) fn fitting(&self, name: &str, found: usize) -> Result<&TensorSpec, TensorError> {
+        let spec = self.spec(name)?;
+        if found == spec.len() {
+            return Ok(spec);
+        }
+        Err(TensorError::Size { name: name.into(), found, shape: spec.shape.clone(), expected: spec.len() })
     }
 }
 
@@ -136,8 +140,7 @@ impl Recurrent {
     }
     /// A tensor in PyTorch's layout, written to `out`. Errors: none of this name; another number of elements.
     pub fn copy_tensor(&self, name: &str, out: &mut [f32]) -> Result<(), Error> {
-        let spec = self.tensors.spec(name)?;
-        self.tensors.sized(spec, out.len())?;
+        let spec = self.tensors.fitting(name, out.len())?;
         self.weights.read(|params| spec.export(&self.tensors.layout, params.masters(), out));
         Ok(())
     }
@@ -154,9 +157,7 @@ impl Recurrent {
     fn set(&mut self, crew: &Crew, tensors: &[(&str, &[f32])], packs: bool) -> Result<(), Error> {
         let mut named = Vec::with_capacity(tensors.len());
         for (name, data) in tensors {
-            let spec = self.tensors.spec(name)?;
-            self.tensors.sized(spec, data.len())?;
-            named.push((&spec.name, data));
+            named.push((&self.tensors.fitting(name, data.len())?.name, data));
         }
         if Arc::get_mut(&mut self.weights).is_none() {
             self.weights = Arc::new(self.weights.copy()?);
